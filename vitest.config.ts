@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+/** Real servers, databases and containers are shared machines' work: files run one after the other there. */
+const real = { fileParallelism: false, testTimeout: 60_000, hookTimeout: 120_000, globalSetup: ['test/support/global-setup.ts'] };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['src/**/*.spec.ts', 'agents/**/*.spec.ts', 'scripts/**/*.spec.ts'] } },
+      { test: { name: 'integration', include: ['test/integration/**/*.spec.ts'], ...real } },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], ...real } },
+      { test: { name: 'docker', include: ['test/docker/**/*.spec.ts'], ...real } },
+      { test: { name: 'faults', include: ['test/faults/**/*.spec.ts'], ...real } },
+    ],
+  },
+});
