@@ -1,0 +1,21 @@
+import { createParamDecorator, SetMetadata, UnauthorizedException, type ExecutionContext } from '@nestjs/common';
+import type { Actor } from './actor.js';
+
+/** Key of the metadata that {@link Public} sets. */
+export const PUBLIC = 'kandev:public';
+
+/** Opens an operation to callers without a token. Everything else is closed by the global guard. */
+export const Public = () => SetMetadata(PUBLIC, true);
+
+/** A request after the guard has let it pass. */
+export interface AuthenticatedRequest {
+  actor?: Actor;
+  headers: Record<string, string | string[] | undefined>;
+}
+
+/** The {@link Actor} of the request. */
+export const CurrentActor = createParamDecorator((_: unknown, context: ExecutionContext): Actor => {
+  const { actor } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+  if (!actor) throw new UnauthorizedException();
+  return actor;
+});

@@ -1,0 +1,99 @@
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { sql, type Kysely } from 'kysely';
+import type { InferKyselyDB } from '@mikro-orm/postgresql';
+import { Transactions, type Tx } from '../persistence/transactions.js';
+import { Workers, type Worker } from '../ops/workers.js';
+import type { OutboxEventSchema } from './outbox-event.entity.js';
+import { OutboxHandlers, type DeliveredEvent } from './outbox-handlers.js';
+
+type DB = InferKyselyDB<typeof OutboxEventSchema>;
+
+const BATCH = 50; // keeps the claiming transaction short
+const POLL_MS = 1_000; // the net under the bell, and what events of other processes wait at most
+const MAX_BACKOFF_SECONDS = 60;
+
+/**
+ * Delivers outbox rows to the subscribed handlers, at least once: a row is deleted in the transaction that claimed
+ * it, after its handlers have finished; a kill in between leaves it for the next relay.
+ */
+@Injectable()
+export class OutboxRelay implements OnModuleInit, Worker {
+  readonly name = 'outbox-relay';
+  private readonly logger = new Logger(OutboxRelay.name);
+  private running: Promise<void> | undefined;
+  private stopping = false;
+
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly handlers: OutboxHandlers,
+    private readonly workers: Workers,
+  ) {}
+
+  onModuleInit(): void {
+    this.workers.add(this);
+  }
+
+  start(): void {
+    this.running = this.loop();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.transactions.outboxBell.ring();
+    await this.running;
+  }
+
+  private async loop(): Promise<void> {
+    while (!this.stopping) {
+      try {
+        if ((await this.transactions.run((tx) => this.deliverBatch(tx))) === BATCH) continue;
+      } catch (error) {
+        this.logger.warn({ err: error }, 'the outbox could not be read; trying again');
+      }
+      if (!this.stopping) await this.transactions.outboxBell.wait(POLL_MS);
+    }
+  }
+
+  private async deliverBatch(tx: Tx): Promise<number> {
+    const db = tx.kysely<DB>();
+    const rows = await db
+      .selectFrom('outbox_events')
+      .selectAll()
+      .where('next_attempt_at', '<=', sql<Date>`now()`)
+      .orderBy('id')
+      .limit(BATCH)
+      .forUpdate()
+      .skipLocked()
+      .execute();
+    for (const row of rows) {
+      const { id, topic, aggregate_id, aggregate_seq, data } = row;
+      const event: DeliveredEvent = {
+        ...{ id, topic, aggregate_id, aggregate_seq },
+        timestamp: new Date(row.created_at).toISOString(),
+        data: data as Record<string, unknown>,
+      };
+      if (await this.deliver(event)) await db.deleteFrom('outbox_events').where('id', '=', id).execute();
+      else await this.postpone(db, id, row.attempts);
+    }
+    return rows.length;
+  }
+
+  private async deliver(event: DeliveredEvent): Promise<boolean> {
+    try {
+      for (const handle of this.handlers.for(event.topic)) await handle(event);
+      return true;
+    } catch (error) {
+      this.logger.error({ err: error, topic: event.topic, event_id: event.id }, 'an event handler failed; it gets the event again');
+      return false;
+    }
+  }
+
+  private async postpone(db: Kysely<DB>, id: string, attempts: number): Promise<void> {
+    const seconds = Math.min(2 ** attempts, MAX_BACKOFF_SECONDS);
+    await db
+      .updateTable('outbox_events')
+      .set({ attempts: attempts + 1, next_attempt_at: sql<Date>`now() + make_interval(secs => ${seconds})` })
+      .where('id', '=', id)
+      .execute();
+  }
+}

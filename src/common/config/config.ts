@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { configSchema, settings, type ParsedConfig } from './config.schema.js';
+
+/** The server's whole configuration: parsed once at start, then read-only. Directories are absolute paths. */
+export interface Config extends ParsedConfig {
+  /** `KANDEV_HOME`: everything the server keeps on disk lies below it. */
+  readonly home: string;
+  readonly workspaces_directory: string;
+  readonly runs_directory: string;
+  readonly artifacts_directory: string;
+  /** Identity of this home; names the host that owns runs, and labels its containers. */
+  readonly host_id: string;
+  readonly jwt_secret: string;
+}
+
+/** A wrong setting. The message is one line that names the setting; `main` prints it and exits. */
+export class ConfigError extends Error {}
+
+const MIN_SECRET_LENGTH = 32; // 256 bits of a hex or base64 secret, the least RFC 7518 allows for HS256 keys
+// Passable, not readable: a server run by root gives the database's files below to another account. What is private has 0700.
+const HOME_MODE = 0o711;
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/**
+ * Reads the environment and the YAML file (`KANDEV_CONFIG`, else `config.yaml` in the home), environment first.
+ * Creates `KANDEV_HOME` and, on first start, the host id and a signing secret in it.
+ * @throws ConfigError when a value is wrong or missing.
+ */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const home = resolve(env.KANDEV_HOME || join(homedir(), '.kandev'));
+  const file = env.KANDEV_CONFIG ? resolve(env.KANDEV_CONFIG) : join(home, 'config.yaml');
+  const parsed = parse(merge(readYaml(file, Boolean(env.KANDEV_CONFIG)), env));
+  makeDirectory(home, HOME_MODE);
+  makeDirectory(join(home, 'secrets'), 0o700);
+  return Object.freeze({
+    ...parsed,
+    home,
+    workspaces_directory: resolve(parsed.docker.volume_base_path ?? join(home, 'workspaces')),
+    runs_directory: join(home, 'runs'),
+    artifacts_directory: join(home, 'artifacts'),
+    host_id: keep(join(home, 'host-id'), () => crypto.randomUUID()),
+    jwt_secret: jwtSecret(parsed, home),
+  });
+}
+
+function readYaml(file: string, required: boolean): Record<string, unknown> {
+  if (!existsSync(file)) {
+    if (required) throw new ConfigError(`KANDEV_CONFIG: there is no file ${file}`);
+    return {};
+  }
+  try {
+    const value: unknown = parseYaml(readFileSync(file, 'utf8'));
+    if (value === null || value === undefined) return {};
+    if (typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch (error) {
+    throw new ConfigError(`${file}: not valid YAML: ${String((error as Error).message).split('\n')[0]}`);
+  }
+  throw new ConfigError(`${file}: expected a mapping of sections, such as "server:"`);
+}
+
+function merge(yaml: Record<string, unknown>, env: NodeJS.ProcessEnv): Record<string, unknown> {
+  const merged = structuredClone(yaml);
+  for (const { name, section, key } of settings) {
+    const value = env[name];
+    if (value === undefined || value === '') continue;
+    const target = (merged[section] ??= {}) as Record<string, unknown>;
+    target[key] = value;
+  }
+  return merged;
+}
+
+function parse(input: Record<string, unknown>): ParsedConfig {
+  const result = configSchema.safeParse(input);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const [section, key] = (issue?.path ?? []).map(String);
+  const name = settings.find((s) => s.section === section && s.key === key)?.name;
+  const where = [section, key].filter(Boolean).join('.');
+  throw new ConfigError(`${name ? `${name} (config file: ${where})` : where || 'config file'}: ${issue?.message}`);
+}
+
+function jwtSecret(config: ParsedConfig, home: string): string {
+  const given = config.auth.jwt_secret;
+  if (given !== undefined && given.length >= MIN_SECRET_LENGTH && !isDefaultSecret(given)) return given;
+  if (!LOOPBACK.has(config.server.host)) {
+    throw new ConfigError(
+      `JWT_SECRET: must be a secret of your own of at least ${MIN_SECRET_LENGTH} characters when the server listens ` +
+        `beyond loopback (SERVER_HOST=${config.server.host}); make one with: openssl rand -hex 32`,
+    );
+  }
+  if (given !== undefined) {
+    throw new ConfigError(`JWT_SECRET: too short or a known default; unset it here, or use ${MIN_SECRET_LENGTH}+ characters`);
+  }
+  return keep(join(home, 'secrets', 'jwt-secret'), () => randomBytes(32).toString('hex'));
+}
+
+function isDefaultSecret(secret: string): boolean {
+  return /^(your-secret-key|change-?me|secret)/i.test(secret) || new Set(secret).size < 8;
+}
+
+function makeDirectory(directory: string, mode: number): void {
+  mkdirSync(directory, { recursive: true, mode });
+}
+
+/** The file's content; written first if it is not there. `wx` makes a race between two starts harmless. */
+function keep(file: string, make: () => string): string {
+  try {
+    writeFileSync(file, `${make()}\n`, { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return readFileSync(file, 'utf8').trim();
+}

@@ -1,0 +1,82 @@
+import 'reflect-metadata';
+import { renameSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Logger } from 'nestjs-pino';
+import { createApp } from './app.setup.js';
+import { ConfigError, loadConfig, type Config } from './common/config/config.js';
+import { helpText } from './common/config/help.js';
+import { Workers } from './common/ops/workers.js';
+import { openDatabase, type Database } from './common/persistence/database.js';
+
+const SHUTDOWN_LIMIT_MS = 15_000; // a service manager kills after some 10 to 30 s; what is left then is in rows
+
+async function main(): Promise<void> {
+  if (process.argv.includes('--help') || process.argv.includes('-h')) {
+    process.stdout.write(helpText());
+    return;
+  }
+  const config = loadConfig();
+  const database = await openDatabase(config, (message) => process.stderr.write(`${message}\n`));
+  try {
+    const app = await createApp(config, database.url);
+    endOnSignal(app, database);
+    await app.listen(config.server.port, config.server.host);
+    app.get(Workers).startAll();
+    announce(app, config, database);
+  } catch (error) {
+    await database.stop();
+    throw error;
+  }
+}
+
+/** The first signal ends the server cleanly, the second at once. Agents live on either way. */
+function endOnSignal(app: NestFastifyApplication, database: Database): void {
+  let ending = false;
+  const end = (signal: NodeJS.Signals): void => {
+    if (ending) process.exit(130);
+    ending = true;
+    app.get(Logger).log(`${signal}: shutting down; agents live on`, 'Main');
+    setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS).unref();
+    app
+      .close()
+      .then(() => database.stop())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          process.stderr.write(`shutting down: ${String(error)}\n`);
+          process.exit(1);
+        },
+      );
+  };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
+}
+
+function announce(app: NestFastifyApplication, config: Config, database: Database): void {
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  const { host } = config.server;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  writeAddressFile(config, { url, port, pid: process.pid });
+  const logger = app.get(Logger);
+  logger.log(`Kandev listens on ${url} (database: ${database.kind}, home: ${config.home})`, 'Main');
+  logger.log(`API document: ${url}/docs`, 'Main');
+  logger.log(
+    `The first user becomes the administrator: curl -X POST ${url}/api/v1/auth/register -H 'Content-Type: application/json' ` +
+      `-d '{"email": "you@example.com", "username": "you", "password": "at least ten characters"}'`,
+    'Main',
+  );
+}
+
+/** For scripts of this machine: where the server that runs on this home is to be found. */
+function writeAddressFile({ home }: Config, address: { url: string; port: number; pid: number }): void {
+  const file = join(home, 'server.json');
+  writeFileSync(`${file}.new`, `${JSON.stringify(address)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+main().catch((error: unknown) => {
+  const known = error instanceof ConfigError || (error instanceof Error && !/^(TypeError|ReferenceError)$/.test(error.name));
+  process.stderr.write(`kandev: ${known ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`);
+  process.exit(1);
+});

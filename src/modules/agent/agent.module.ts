@@ -1,0 +1,64 @@
+import { Module } from '@nestjs/common';
+import { CONFIG } from '../../common/config/config.module.js';
+import { AgentTypesController } from './api/agent-types.controller.js';
+import { AgentsController } from './api/agents.controller.js';
+import { OutputController } from './api/output.controller.js';
+import { CreateAgentTypeHandler, GetAgentTypeHandler, ListAgentTypesHandler, UpdateAgentTypeHandler } from './app/agent-type.crud.js';
+import {
+  FindAttemptAgentHandler,
+  FindLatestAgentHandler,
+  GetProgressHandler,
+  GetStartableAgentTypeHandler,
+  GetStreamHeadsHandler,
+  ReadMessagesHandler,
+} from './app/agent.queries.js';
+import { ArtifactCollector } from './app/artifact-collector.js';
+import { AttemptSupervisor } from './app/attempt-supervisor.js';
+import { AttemptTools } from './app/attempt-tools.js';
+import { InstanceJournal } from './app/instance-journal.js';
+import { GetInstanceHandler, ListInstancesHandler } from './app/instance.queries.js';
+import { LaunchAgentHandler } from './app/launch-agent.js';
+import { AGENT_USER, LaunchSpecs } from './app/launch-spec.js';
+import { MessageLog } from './app/message-log.js';
+import { OrphanSweeper } from './app/orphan-sweeper.js';
+import { FindArtifactFileHandler, ListArtifactsHandler, ListLogsHandler } from './app/output.queries.js';
+import { ReleaseAgentHandler, StopAgentHandler, StopInstanceHandler } from './app/stop-agent.js';
+import { AgentFiles } from './domain/agent-files.js';
+import { AgentInstance } from './domain/agent-instance.entity.js';
+import { AgentType } from './domain/agent-type.entity.js';
+import { Artifact } from './domain/artifact.entity.js';
+import { ContainerRuntimes } from './domain/container-runtime.js';
+import { AcpMessageRow, TaskStream } from './domain/message.entity.js';
+import { RunDirectories } from './domain/run-directory.js';
+import { Workspaces } from './domain/workspaces.js';
+import { agentUser } from './infra/agent-user.js';
+import { dockerClient } from './infra/docker/docker-client.js';
+import { DOCKER, DockerRuntime } from './infra/docker/docker-runtime.js';
+import { HostRunDirectories } from './infra/files/host-run-directories.js';
+import { SafeFiles } from './infra/files/safe-files.js';
+import { GitWorkspaces } from './infra/git/git-workspaces.js';
+import { ProcessRuntime } from './infra/process/process-runtime.js';
+import { InstalledRuntimes } from './infra/runtimes.js';
+
+export const agentEntities = [AgentType, AgentInstance, AcpMessageRow, TaskStream, Artifact];
+
+/** Agents: their types, instances, containers, workspaces and output. */
+@Module({
+  controllers: [AgentTypesController, AgentsController, OutputController],
+  providers: [
+    { provide: DOCKER, useFactory: dockerClient, inject: [CONFIG] },
+    { provide: AGENT_USER, useFactory: agentUser, inject: [CONFIG] },
+    { provide: AgentFiles, useClass: SafeFiles },
+    { provide: RunDirectories, useClass: HostRunDirectories },
+    { provide: Workspaces, useClass: GitWorkspaces },
+    { provide: ContainerRuntimes, useClass: InstalledRuntimes },
+    ...[DockerRuntime, ProcessRuntime],
+    ...[MessageLog, InstanceJournal, ArtifactCollector, LaunchSpecs, AttemptTools, AttemptSupervisor, OrphanSweeper],
+    ...[LaunchAgentHandler, StopAgentHandler, StopInstanceHandler, ReleaseAgentHandler],
+    ...[FindAttemptAgentHandler, FindLatestAgentHandler, GetProgressHandler, GetStartableAgentTypeHandler],
+    ...[ReadMessagesHandler, GetStreamHeadsHandler, ListLogsHandler, ListArtifactsHandler, FindArtifactFileHandler],
+    ...[CreateAgentTypeHandler, UpdateAgentTypeHandler, ListAgentTypesHandler, GetAgentTypeHandler],
+    ...[GetInstanceHandler, ListInstancesHandler],
+  ],
+})
+export class AgentModule {}

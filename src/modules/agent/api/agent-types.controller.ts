@@ -1,0 +1,78 @@
+import { Body, Controller, Get, Post, Put, Query } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { ApiBearerAuth, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Actor } from '../../../common/auth/actor.js';
+import { CurrentActor } from '../../../common/auth/auth.decorators.js';
+import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
+import { ETAG_HEADER, IfMatch, WithEtag } from '../../../common/http/etag.js';
+import { IdParam } from '../../../common/validation/id.decorator.js';
+import { PageQuery, pageRequest } from '../../../common/validation/page.dto.js';
+import { CreateAgentTypeCommand, GetAgentTypeQuery, ListAgentTypesQuery, UpdateAgentTypeCommand } from '../app/agent-type.crud.js';
+import { AgentTypeDto, AgentTypeListDto, CreateAgentTypeRequest, UpdateAgentTypeRequest } from './agent-type.dto.js';
+
+@ApiTags('agent types')
+@ApiBearerAuth()
+@Controller('agent-types')
+export class AgentTypesController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+  ) {}
+
+  @Get()
+  @ApiOperation({ operationId: 'listAgentTypes', summary: 'Agent types, by name' })
+  @ApiOkResponse({ type: AgentTypeListDto, description: 'A part of the list.' })
+  @ApiProblems(400, 401)
+  async list(@Query() query: PageQuery): Promise<AgentTypeListDto> {
+    const { items, total, next_cursor } = await this.queries.execute(new ListAgentTypesQuery(pageRequest(query)));
+    return { agent_types: items, total, next_cursor };
+  }
+
+  @Get(':typeId')
+  @WithEtag()
+  @ApiOperation({ operationId: 'getAgentType', summary: 'One agent type' })
+  @ApiOkResponse({ type: AgentTypeDto, description: 'The agent type.', headers: ETAG_HEADER })
+  @ApiProblems(400, 401, [404, 'agent_type.not_found'])
+  get(@IdParam('typeId') typeId: string): Promise<AgentTypeDto> {
+    return this.queries.execute(new GetAgentTypeQuery(typeId));
+  }
+
+  @Post()
+  @WithEtag()
+  @ApiOperation({ operationId: 'createAgentType', summary: 'Register an agent type (administrators)' })
+  @ApiCreatedResponse({ type: AgentTypeDto, description: 'Registered.', headers: ETAG_HEADER })
+  @ApiProblems(400, 401, [403, 'agent_type.forbidden'], [409, 'agent_type.name_taken'], 413, 415)
+  create(@CurrentActor() actor: Actor, @Body() body: CreateAgentTypeRequest): Promise<AgentTypeDto> {
+    const { name, ...given } = body;
+    const fields = {
+      description: given.description ?? null,
+      docker_image: given.docker_image,
+      docker_tag: given.docker_tag ?? 'latest',
+      command: given.command ?? null,
+      runtime: given.runtime ?? 'docker',
+      protocol: given.protocol ?? 'json-lines',
+      default_resources: { ...given.default_resources },
+      environment_vars: given.environment_vars ?? {},
+      capabilities: given.capabilities ?? [],
+      enabled: given.enabled ?? true,
+    };
+    return this.commands.execute(new CreateAgentTypeCommand(actor, name, fields));
+  }
+
+  @Put(':typeId')
+  @WithEtag()
+  @ApiOperation({ operationId: 'updateAgentType', summary: 'Change fields of an agent type (administrators)' })
+  @ApiOkResponse({ type: AgentTypeDto, description: 'Changed; attempts under way keep what they began with.', headers: ETAG_HEADER })
+  @ApiProblems(400, 401, [403, 'agent_type.forbidden'], [404, 'agent_type.not_found'], [412, 'precondition.stale'], 413, 415)
+  update(
+    @CurrentActor() actor: Actor,
+    @IdParam('typeId') typeId: string,
+    @IfMatch() versions: number[] | null,
+    @Body() body: UpdateAgentTypeRequest,
+  ): Promise<AgentTypeDto> {
+    const { default_resources, ...rest } = body;
+    const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+    const changes = { ...given, ...(default_resources ? { default_resources: { ...default_resources } } : {}) };
+    return this.commands.execute(new UpdateAgentTypeCommand(actor, typeId, changes, versions));
+  }
+}

@@ -1,0 +1,69 @@
+import { createReadStream } from 'node:fs';
+import { Controller, Get, Query, StreamableFile } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Actor } from '../../../common/auth/actor.js';
+import { CurrentActor } from '../../../common/auth/auth.decorators.js';
+import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
+import { IdParam } from '../../../common/validation/id.decorator.js';
+import { pageRequest } from '../../../common/validation/page.dto.js';
+import { FindArtifactFileQuery, ListArtifactsQuery, ListLogsQuery } from '../app/output.queries.js';
+import { attachment } from './attachment.js';
+import { ArtifactListDto, ArtifactListQuery, LogListDto, LogsQuery } from './output.dto.js';
+
+/** What agents have said and produced. */
+@ApiTags('output')
+@ApiBearerAuth()
+@Controller()
+export class OutputController {
+  constructor(private readonly queries: QueryBus) {}
+
+  @Get('orchestrator/tasks/:taskId/logs')
+  @ApiOperation({ operationId: 'listTaskLogs', summary: "Logs of a task's agents, oldest first" })
+  @ApiOkResponse({ type: LogListDto, description: 'A part of the logs.' })
+  @ApiProblems(400, 401, [404, 'task.not_found'])
+  taskLogs(@CurrentActor() actor: Actor, @IdParam('taskId') taskId: string, @Query() query: LogsQuery): Promise<LogListDto> {
+    return this.logs(actor, { task_id: taskId }, query);
+  }
+
+  @Get('agents/:agentId/logs')
+  @ApiOperation({ operationId: 'listAgentLogs', summary: 'Logs of one agent instance, oldest first' })
+  @ApiOkResponse({ type: LogListDto, description: 'A part of the logs.' })
+  @ApiProblems(400, 401, [404, 'agent.not_found'])
+  agentLogs(@CurrentActor() actor: Actor, @IdParam('agentId') agentId: string, @Query() query: LogsQuery): Promise<LogListDto> {
+    return this.logs(actor, { agent_id: agentId }, query);
+  }
+
+  @Get('orchestrator/tasks/:taskId/artifacts')
+  @ApiOperation({ operationId: 'listArtifacts', summary: "Files that a task's agents have produced" })
+  @ApiOkResponse({ type: ArtifactListDto, description: 'A part of the list.' })
+  @ApiProblems(400, 401, [404, 'task.not_found'])
+  async artifacts(
+    @CurrentActor() actor: Actor,
+    @IdParam('taskId') taskId: string,
+    @Query() query: ArtifactListQuery,
+  ): Promise<ArtifactListDto> {
+    const { items, total, next_cursor } = await this.queries.execute(new ListArtifactsQuery(actor, taskId, pageRequest(query)));
+    return { artifacts: items, total, next_cursor };
+  }
+
+  @Get('orchestrator/tasks/:taskId/artifacts/:artifactId/download')
+  @ApiOperation({ operationId: 'downloadArtifact', summary: 'The bytes of one artifact' })
+  @ApiOkResponse({ description: 'The file.', content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } })
+  @ApiProblems(400, 401, [404, 'task.not_found', 'artifact.not_found'])
+  async download(
+    @CurrentActor() actor: Actor,
+    @IdParam('taskId') taskId: string,
+    @IdParam('artifactId') artifactId: string,
+  ): Promise<StreamableFile> {
+    const { path, name, size } = await this.queries.execute(new FindArtifactFileQuery(actor, taskId, artifactId));
+    return new StreamableFile(createReadStream(path), { type: 'application/octet-stream', disposition: attachment(name), length: size });
+  }
+
+  private async logs(actor: Actor, of: { task_id: string } | { agent_id: string }, query: LogsQuery): Promise<LogListDto> {
+    const filter = { levels: query.level ?? null, since: query.since ?? null };
+    const page = { limit: query.limit, offset: query.offset, cursor: null };
+    const { items, total } = await this.queries.execute(new ListLogsQuery(actor, of, filter, page));
+    return { logs: items, total };
+  }
+}

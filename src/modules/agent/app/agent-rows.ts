@@ -1,0 +1,48 @@
+import type { InferKyselyDB } from '@mikro-orm/postgresql';
+import type { AgentInstanceView } from '../contracts/agent.types.js';
+import type { AgentInstance, AgentInstanceSchema } from '../domain/agent-instance.entity.js';
+import type { AgentTypeSchema } from '../domain/agent-type.entity.js';
+import type { ArtifactSchema } from '../domain/artifact.entity.js';
+
+/** Tables of this module, for typed SQL. */
+export type AgentDB = InferKyselyDB<typeof AgentInstanceSchema | typeof AgentTypeSchema | typeof ArtifactSchema>;
+
+/** Another server has taken the attempt over (or its task is gone): stop, and write nothing more. */
+export class Fenced extends Error {
+  constructor() {
+    super('the attempt belongs to another server now');
+    this.name = 'Fenced';
+  }
+}
+
+type ViewFields = Pick<
+  AgentInstance,
+  | 'id'
+  | 'run_id'
+  | 'task_id'
+  | 'attempt'
+  | 'status'
+  | 'exit_code'
+  | 'failure_code'
+  | 'error_message'
+  | 'result_summary'
+  | 'started_at'
+  | 'stopped_at'
+>;
+
+/** What other modules see of an instance. */
+export function toView(row: { [K in keyof ViewFields]: ViewFields[K] | null | undefined } & { id: string }): AgentInstanceView {
+  return {
+    id: row.id,
+    run_id: row.run_id as string,
+    task_id: row.task_id as string,
+    attempt: row.attempt as number,
+    status: row.status as AgentInstanceView['status'],
+    exit_code: row.exit_code ?? null,
+    failure_code: row.failure_code ?? null,
+    error_message: row.error_message ?? null,
+    result_summary: row.result_summary ?? null,
+    started_at: row.started_at?.toISOString() ?? null,
+    stopped_at: row.stopped_at?.toISOString() ?? null,
+  };
+}

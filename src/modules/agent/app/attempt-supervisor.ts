@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { isDatabaseAway } from '../../../common/persistence/database-errors.js';
+import { Workers, type Worker } from '../../../common/ops/workers.js';
+import type { AttemptTask } from '../contracts/agent.commands.js';
+import type { AgentInstance } from '../domain/agent-instance.entity.js';
+import { AttemptFailure } from '../domain/outcome.js';
+import { Fenced } from './agent-rows.js';
+import { AttemptTools } from './attempt-tools.js';
+import { Attempt } from './attempt.js';
+import type { Claim } from './instance-journal.js';
+
+const MAX_TRIES = 6; // of an attempt that fails in a way nobody foresaw; a database that is down does not count
+const MAX_PAUSE_MS = 5_000;
+
+interface Supervised {
+  claim: Claim;
+  attempt: Attempt;
+  letGo: AbortController;
+  done: Promise<void>;
+}
+
+/** Keeps each attempt of this server going until it has ended, is taken over, or the server stops. */
+@Injectable()
+export class AttemptSupervisor implements OnModuleInit, Worker {
+  readonly name = 'attempt-supervisor';
+  private readonly logger = new Logger(AttemptSupervisor.name);
+  private readonly byRun = new Map<string, Supervised>();
+  private stopping = false;
+
+  constructor(
+    private readonly tools: AttemptTools,
+    private readonly workers: Workers,
+  ) {}
+
+  onModuleInit(): void {
+    this.workers.add(this);
+  }
+
+  start(): void {
+    // attempts come by command
+  }
+
+  /** Lets go of every attempt; the agents live on. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    const all = [...this.byRun.values()];
+    for (const { letGo } of all) letGo.abort();
+    await Promise.all(all.map(({ done }) => done));
+  }
+
+  /** Looks after the attempt from now on, under this claim. One that is looked after already stays as it is. */
+  supervise(instance: AgentInstance, task: AttemptTask): void {
+    const { id: agent_id, epoch, run_id } = instance;
+    const known = this.byRun.get(run_id);
+    if (this.stopping || (known && known.claim.epoch >= epoch && known.claim.agent_id === agent_id)) return;
+    known?.letGo.abort();
+    const claim = { agent_id, epoch };
+    const attempt = new Attempt(claim, task, instance, this.tools);
+    const letGo = new AbortController();
+    const before = known?.done ?? Promise.resolve();
+    const done = before
+      .then(() => this.keepGoing(attempt, claim, letGo.signal))
+      .finally(() => {
+        if (this.byRun.get(run_id)?.letGo === letGo) this.byRun.delete(run_id);
+      });
+    this.byRun.set(run_id, { claim, attempt, letGo, done });
+  }
+
+  /** Ends the agent if this server looks after it; the wish is in its row already. */
+  stopAgent(agentId: string, force: boolean): void {
+    const supervised = [...this.byRun.values()].find(({ claim }) => claim.agent_id === agentId);
+    supervised?.attempt.stop(force).catch((error: unknown) => {
+      this.logger.error({ err: error, agent_id: agentId }, 'an agent could not be stopped');
+    });
+  }
+
+  release(runId: string): void {
+    this.byRun.get(runId)?.letGo.abort();
+  }
+
+  isSupervised(agentId: string): boolean {
+    return [...this.byRun.values()].some(({ claim }) => claim.agent_id === agentId);
+  }
+
+  private async keepGoing(attempt: Attempt, claim: Claim, signal: AbortSignal): Promise<void> {
+    for (let tries = 1; !signal.aborted; tries++) {
+      try {
+        await attempt.run(signal);
+        return;
+      } catch (error) {
+        if (signal.aborted || error instanceof Fenced) return;
+        this.logger.error({ err: error, agent_id: claim.agent_id, tries }, 'an attempt was interrupted; going on with it');
+        if (tries >= MAX_TRIES && !isDatabaseAway(error)) await this.giveUp(attempt, claim);
+        await sleep(Math.min(200 * 2 ** tries, MAX_PAUSE_MS), undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  private async giveUp(attempt: Attempt, claim: Claim): Promise<void> {
+    const failure = new AttemptFailure('server.error', 'The server could not go on with this attempt; its log tells why.');
+    await attempt.giveUp(failure).catch((error: unknown) => {
+      this.logger.error({ err: error, agent_id: claim.agent_id }, 'an attempt could not be ended');
+    });
+  }
+}

@@ -1,0 +1,102 @@
+import { Injectable } from '@nestjs/common';
+import { LockMode } from '@mikro-orm/core';
+import type { MessageDraft } from '../../../common/acp/acp-message.js';
+import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
+import { AgentCompletedEvent, AgentFailedEvent, AgentStartedEvent } from '../contracts/agent.events.js';
+import { AgentInstance } from '../domain/agent-instance.entity.js';
+import { Artifact } from '../domain/artifact.entity.js';
+import type { Outcome } from '../domain/outcome.js';
+import { Fenced } from './agent-rows.js';
+import { MessageLog, statusMessage } from './message-log.js';
+
+/** Who writes: the attempt's agent, under the epoch of its claim. */
+export interface Claim {
+  agent_id: string;
+  epoch: number;
+}
+
+/**
+ * Every change of an instance's row: fenced by the epoch, and in one transaction with the message that tells
+ * watchers and the event that tells other modules.
+ */
+@Injectable()
+export class InstanceJournal {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly log: MessageLog,
+  ) {}
+
+  /** @throws Fenced */
+  read(claim: Claim): Promise<AgentInstance> {
+    return this.transactions.run((tx) => this.lock(tx, claim));
+  }
+
+  /** A `status` message of progress within the present status. @throws Fenced */
+  async tell(claim: Claim, message: string, details: Record<string, unknown> = {}): Promise<void> {
+    await this.transactions.run(async (tx) => {
+      const instance = await this.lock(tx, claim);
+      await this.append(tx, instance, [statusMessage(instance.status, message, details)]);
+    });
+  }
+
+  /** What preparation has found out. @throws Fenced */
+  async record(claim: Claim, found: Pick<Partial<AgentInstance>, 'image_id' | 'container_id' | 'container_name'>): Promise<void> {
+    await this.transactions.run(async (tx) => void Object.assign(await this.lock(tx, claim), found));
+  }
+
+  /** Preparation begins. Again after a restart: nothing. @throws Fenced */
+  async preparing(claim: Claim): Promise<void> {
+    await this.transactions.run(async (tx) => {
+      const instance = await this.lock(tx, claim);
+      if (!instance.apply('prepare', new Date())) return;
+      await this.append(tx, instance, [statusMessage('STARTING', 'preparing the workspace')]);
+    });
+  }
+
+  /** The container or process runs. @throws Fenced */
+  async started(claim: Claim): Promise<void> {
+    await this.transactions.run(async (tx) => {
+      const instance = await this.lock(tx, claim);
+      if (!instance.apply('started', new Date())) return;
+      const { id, task_id, run_id, status } = instance;
+      await this.append(tx, instance, [statusMessage('RUNNING', 'the agent runs')]);
+      tx.emit(new AgentStartedEvent(id, 1, { task_id, run_id, status }));
+    });
+  }
+
+  /** A stop was asked for; true when it was not known before. Not fenced: whoever asks, asks the present owner. */
+  async stopRequested(agentId: string, reason: string | null): Promise<{ instance: AgentInstance | null; first: boolean }> {
+    return this.transactions.run(async (tx) => {
+      const instance = await tx.em.findOne(AgentInstance, { id: agentId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      if (!instance?.isLive() || instance.stop_requested_at) return { instance, first: false };
+      instance.stop_requested_at = new Date();
+      await this.append(tx, instance, [statusMessage(instance.status, 'stopping on request', reason ? { reason } : {})]);
+      return { instance, first: true };
+    });
+  }
+
+  /** The end. Again after a restart: nothing. @throws Fenced */
+  async ended(claim: Claim, outcome: Outcome, artifacts: readonly Artifact[]): Promise<void> {
+    await this.transactions.run(async (tx) => {
+      const instance = await this.lock(tx, claim);
+      if (!instance.end(outcome, new Date())) return;
+      const { id, task_id, run_id, status, failure_code, exit_code } = instance;
+      for (const artifact of artifacts) await tx.em.upsert(Artifact, artifact, { onConflictFields: ['id'] });
+      const details = { exit_code, ...(failure_code ? { failure_code } : {}), artifacts: artifacts.length };
+      await this.append(tx, instance, [statusMessage(status, outcome.message ?? 'the agent has finished', details)]);
+      if (status === 'COMPLETED') tx.emit(new AgentCompletedEvent(id, 2, { task_id, run_id, status }));
+      else tx.emit(new AgentFailedEvent(id, 2, { task_id, run_id, status, failure_code: failure_code ?? null }));
+    });
+  }
+
+  /** Appends on behalf of an instance. */
+  async append(tx: Tx, instance: AgentInstance, drafts: readonly MessageDraft[]): Promise<void> {
+    await this.log.append(tx, { task_id: instance.task_id, run_id: instance.run_id, agent_id: instance.id }, drafts);
+  }
+
+  private async lock(tx: Tx, { agent_id, epoch }: Claim): Promise<AgentInstance> {
+    const instance = await tx.em.findOne(AgentInstance, { id: agent_id, epoch }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    if (!instance) throw new Fenced();
+    return instance;
+  }
+}

@@ -1,0 +1,52 @@
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { LockMode } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+import { DomainError, notFound } from '../../../common/errors/domain-error.js';
+import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
+import { LaunchAgentCommand } from '../contracts/agent.commands.js';
+import type { AgentInstanceView } from '../contracts/agent.types.js';
+import { AgentInstance } from '../domain/agent-instance.entity.js';
+import { AgentType } from '../domain/agent-type.entity.js';
+import { toView } from './agent-rows.js';
+import { AttemptSupervisor } from './attempt-supervisor.js';
+import { InstanceJournal } from './instance-journal.js';
+import { statusMessage } from './message-log.js';
+
+/** The row first, then the work: a kill in between leaves a row that the next launch goes on with. */
+@CommandHandler(LaunchAgentCommand)
+export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly supervisor: AttemptSupervisor,
+    private readonly journal: InstanceJournal,
+  ) {}
+
+  async execute(command: LaunchAgentCommand): Promise<AgentInstanceView> {
+    const instance = await this.transactions.run(async (tx) => (await this.takeOver(tx, command)) ?? this.create(tx, command));
+    if (instance.isLive()) this.supervisor.supervise(instance, command.task);
+    return toView(instance);
+  }
+
+  private async takeOver(tx: Tx, { run_id, attempt, epoch }: LaunchAgentCommand): Promise<AgentInstance | null> {
+    const instance = await tx.em.findOne(AgentInstance, { run_id, attempt }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    if (instance && instance.epoch > epoch) throw new DomainError('conflict', 'run.fenced', 'Another server has taken this run over.');
+    if (instance) instance.epoch = epoch;
+    return instance;
+  }
+
+  private async create(tx: Tx, command: LaunchAgentCommand): Promise<AgentInstance> {
+    const type = await tx.em.findOne(AgentType, { name: command.agent_type });
+    if (!type) throw notFound('agent type');
+    const { run_id, attempt, epoch, task } = command;
+    const instance = tx.em.create(AgentInstance, {
+      ...{ id: uuidv7(), task_id: task.id, board_id: task.board_id, run_id, attempt, epoch, agent_type: type.name, runtime: type.runtime },
+      image_name: type.imageName(),
+      command: type.command,
+      environment_vars: type.environment_vars,
+      resource_limits: type.default_resources,
+    });
+    await tx.em.flush();
+    await this.journal.append(tx, instance, [statusMessage('PENDING', `attempt ${attempt} with ${type.name}`, { attempt, agent_type: type.name })]);
+    return instance;
+  }
+}

@@ -1,0 +1,131 @@
+import type { MessageDraft } from '../../../common/acp/acp-message.js';
+import { parseLine } from '../../../common/acp/parse-line.js';
+import { WakeUp } from '../../../common/bus/wake-up.js';
+import type { Transactions } from '../../../common/persistence/transactions.js';
+import { sanitizeText } from '../../../common/acp/sanitize.js';
+import { AttemptFailure } from '../domain/outcome.js';
+import type { OutputFile, OutputSource, RunDirectories } from '../domain/run-directory.js';
+import { type AgentDB, Fenced } from './agent-rows.js';
+import type { MessageLog, MessageOrigin } from './message-log.js';
+import { readLines } from './output-lines.js';
+
+const POLL_MS = 200; // the net under the file watch
+const SOURCES = ['stdout', 'stderr'] as const satisfies readonly OutputSource[];
+const OFFSET = { stdout: 'stdout_offset', stderr: 'stderr_offset' } as const;
+
+export interface CaptureTarget extends MessageOrigin {
+  epoch: number;
+  stdout_offset: number;
+  stderr_offset: number;
+}
+
+/**
+ * Turns the output files of one agent into messages: reads on from the saved offset, and saves rows and offset in
+ * one transaction that is fenced by the epoch. Whatever is killed in between, every line is stored exactly once.
+ */
+export class OutputCapture {
+  private readonly bell = new WakeUp();
+  private readonly files = new Map<OutputSource, OutputFile>();
+  private readonly offsets: Record<OutputSource, number>;
+  private ended = false;
+
+  constructor(
+    private readonly target: CaptureTarget,
+    private readonly deps: { transactions: Transactions; log: MessageLog; runDirectories: RunDirectories; max_output_bytes: number },
+  ) {
+    this.offsets = { stdout: target.stdout_offset, stderr: target.stderr_offset };
+  }
+
+  /** Told when the agent has ended: what is written now is all there will ever be. */
+  agentHasEnded(): void {
+    this.ended = true;
+    this.bell.ring();
+  }
+
+  /**
+   * Reads until the agent has ended and the last byte is stored.
+   * @throws Fenced when another server has taken over; AttemptFailure when the output breaks a limit; the signal's
+   *   reason when it aborts
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const unwatch = this.deps.runDirectories.watch(this.target.agent_id, () => this.bell.ring());
+    const onAbort = (): void => this.bell.ring();
+    signal.addEventListener('abort', onAbort);
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const atEnd = this.ended; // before the read: what was written before the end is in it
+        const advanced = await this.readOnce(atEnd);
+        if (advanced) continue;
+        if (atEnd) return;
+        await this.bell.wait(POLL_MS);
+      }
+    } finally {
+      unwatch();
+      signal.removeEventListener('abort', onAbort);
+      for (const file of this.files.values()) await file.close();
+      this.files.clear();
+    }
+  }
+
+  private async readOnce(atEnd: boolean): Promise<boolean> {
+    let advanced = false;
+    for (const source of SOURCES) {
+      const file = await this.open(source);
+      if (!file) continue;
+      await this.checkSize(file, source);
+      const { lines, next_offset } = await readLines(file, source, this.offsets[source], atEnd);
+      if (next_offset === this.offsets[source]) continue;
+      const now = new Date();
+      await this.store(source, next_offset, lines.map((line) => parseLine(line, now)));
+      advanced = true;
+    }
+    return advanced;
+  }
+
+  private async open(source: OutputSource): Promise<OutputFile | undefined> {
+    const known = this.files.get(source);
+    if (known) return known;
+    const file = await this.deps.runDirectories.openOutput(this.target.agent_id, source);
+    if (file) this.files.set(source, file);
+    return file ?? undefined;
+  }
+
+  private async checkSize(file: OutputFile, source: OutputSource): Promise<void> {
+    const size = await file.size();
+    if (size < this.offsets[source]) throw new AttemptFailure('agent.output_truncated', 'The agent has cut off its own output.');
+    if (size > this.deps.max_output_bytes) {
+      throw new AttemptFailure('agent.output_limit', `The agent wrote more than ${this.deps.max_output_bytes} bytes of output (KANDEV_MAX_OUTPUT_BYTES).`);
+    }
+  }
+
+  private async store(source: OutputSource, next: number, drafts: MessageDraft[]): Promise<void> {
+    const { agent_id, epoch } = this.target;
+    const column = OFFSET[source];
+    const result = lastResult(drafts);
+    await this.deps.transactions.run(async (tx) => {
+      const updated = await tx
+        .kysely<AgentDB>()
+        .updateTable('agent_instances')
+        .set({ [column]: next, ...result })
+        .where('id', '=', agent_id)
+        .where('epoch', '=', epoch)
+        .where(column, '=', this.offsets[source])
+        .executeTakeFirst();
+      if (updated.numUpdatedRows !== 1n) throw new Fenced();
+      await this.deps.log.append(tx, this.target, drafts);
+    });
+    this.offsets[source] = next;
+  }
+}
+
+/** The columns that the last deciding `result` among the messages sets. */
+function lastResult(drafts: MessageDraft[]): { result_status?: 'completed' | 'failed'; result_summary?: string | null } {
+  const last = drafts.findLast(({ type, data }) => type === 'result' && (data['status'] === 'completed' || data['status'] === 'failed'));
+  if (!last) return {};
+  const { status, summary } = last.data;
+  return {
+    result_status: status as 'completed' | 'failed',
+    result_summary: typeof summary === 'string' ? sanitizeText(summary).slice(0, 10_000) : null,
+  };
+}

@@ -1,0 +1,68 @@
+import { CommandBus, CommandHandler, QueryBus, type ICommandHandler } from '@nestjs/cqrs';
+import type { Actor } from '../../../common/auth/actor.js';
+import { Command } from '../../../common/bus/contracts.js';
+import { notFound } from '../../../common/errors/domain-error.js';
+import { Transactions } from '../../../common/persistence/transactions.js';
+import { StopRunCommand } from '../../orchestrator/contracts/run.commands.js';
+import { ReleaseAgentCommand, StopAgentCommand } from '../contracts/agent.commands.js';
+import type { AgentInstanceView } from '../contracts/agent.types.js';
+import { isLiveAgent } from '../domain/agent-state.js';
+import { toView } from './agent-rows.js';
+import { AttemptSupervisor } from './attempt-supervisor.js';
+import { GetInstanceQuery, type InstanceView } from './instance.queries.js';
+import { InstanceJournal } from './instance-journal.js';
+import { requireAgent } from './output.queries.js';
+
+@CommandHandler(StopAgentCommand)
+export class StopAgentHandler implements ICommandHandler<StopAgentCommand> {
+  constructor(
+    private readonly journal: InstanceJournal,
+    private readonly supervisor: AttemptSupervisor,
+  ) {}
+
+  async execute({ agent_id, reason, force }: StopAgentCommand): Promise<AgentInstanceView> {
+    const { instance, first } = await this.journal.stopRequested(agent_id, reason);
+    if (!instance) throw notFound('agent');
+    if (instance.isLive() && (first || force)) this.supervisor.stopAgent(agent_id, force);
+    return toView(instance);
+  }
+}
+
+@CommandHandler(ReleaseAgentCommand)
+export class ReleaseAgentHandler implements ICommandHandler<ReleaseAgentCommand> {
+  constructor(private readonly supervisor: AttemptSupervisor) {}
+
+  execute({ run_id }: ReleaseAgentCommand): Promise<void> {
+    this.supervisor.release(run_id);
+    return Promise.resolve();
+  }
+}
+
+/** A person's wish to stop one instance. @throws DomainError `agent.not_found`, `board.forbidden` */
+export class StopInstanceCommand extends Command<InstanceView> {
+  constructor(
+    readonly actor: Actor,
+    readonly agent_id: string,
+    readonly reason: string | null,
+    readonly force: boolean,
+  ) {
+    super();
+  }
+}
+
+/** An agent is stopped by stopping its run: so the task learns of it too. */
+@CommandHandler(StopInstanceCommand)
+export class StopInstanceHandler implements ICommandHandler<StopInstanceCommand> {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+  ) {}
+
+  async execute({ actor, agent_id, reason, force }: StopInstanceCommand): Promise<InstanceView> {
+    const { task_id } = await requireAgent(this.transactions, this.queries, actor, agent_id, 'write');
+    const before = await this.queries.execute(new GetInstanceQuery(actor, agent_id));
+    if (isLiveAgent(before.status)) await this.commands.execute(new StopRunCommand(actor, task_id, reason, force));
+    return this.queries.execute(new GetInstanceQuery(actor, agent_id));
+  }
+}

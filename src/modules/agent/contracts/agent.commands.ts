@@ -1,0 +1,51 @@
+import { Command } from '../../../common/bus/contracts.js';
+import type { AgentInstanceView } from './agent.types.js';
+
+/** What an attempt needs to know of its task. */
+export interface AttemptTask {
+  id: string;
+  board_id: string;
+  title: string;
+  description: string;
+  repository_url: string | null;
+  branch: string | null;
+}
+
+/**
+ * Brings the agent of one attempt to life, or takes over what is left of it: workspace, run directory, container.
+ * Idempotent: called again, with a higher epoch after a restart, it goes on wherever things stand. Resolves when
+ * the instance's row is there; the rest goes on in the background and is told by `agent.*` events.
+ * @throws DomainError `agent_type.not_found`; `run.fenced` when a higher epoch has taken the attempt over
+ */
+export class LaunchAgentCommand extends Command<AgentInstanceView> {
+  constructor(
+    readonly run_id: string,
+    readonly attempt: number,
+    readonly epoch: number,
+    readonly agent_type: string,
+    readonly task: AttemptTask,
+  ) {
+    super();
+  }
+}
+
+/**
+ * Asks an instance to end: a control message and SIGTERM, SIGKILL after the grace time or at once with `force`.
+ * Recorded before anything is sent, so it survives a restart. A finished instance is left as it is.
+ */
+export class StopAgentCommand extends Command<AgentInstanceView> {
+  constructor(
+    readonly agent_id: string,
+    readonly reason: string | null,
+    readonly force: boolean,
+  ) {
+    super();
+  }
+}
+
+/** Lets go of an attempt that another server has taken over: nothing is stopped, nothing more is written. */
+export class ReleaseAgentCommand extends Command<void> {
+  constructor(readonly run_id: string) {
+    super();
+  }
+}

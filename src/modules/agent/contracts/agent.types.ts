@@ -1,0 +1,28 @@
+/** States of an agent instance. The table's CHECK lists the same. */
+export const AGENT_STATUSES = ['PENDING', 'STARTING', 'RUNNING', 'PAUSED', 'COMPLETED', 'FAILED', 'STOPPED', 'LOST'] as const;
+export type AgentStatus = (typeof AGENT_STATUSES)[number];
+
+export type Runtime = 'docker' | 'process';
+export type Protocol = 'json-lines' | 'agent-client-protocol';
+
+/** Limits as people write them: `"1.5"` cores, `"512m"`, `"10g"` (powers of 1024). */
+export interface ResourceLimits {
+  cpu_limit?: string;
+  memory_limit?: string;
+  disk_limit?: string;
+}
+
+/** An agent instance as other modules see it. */
+export interface AgentInstanceView {
+  id: string;
+  run_id: string;
+  task_id: string;
+  attempt: number;
+  status: AgentStatus;
+  exit_code: number | null;
+  failure_code: string | null;
+  error_message: string | null;
+  result_summary: string | null;
+  started_at: string | null;
+  stopped_at: string | null;
+}

@@ -1,0 +1,38 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import type { Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
+
+export const AgentTypeSchema = defineEntity({
+  name: 'AgentType',
+  tableName: 'agent_types',
+  properties: {
+    id: p.uuid().primary().defaultRaw('gen_random_uuid()'),
+    name: p.string().length(100),
+    description: p.text().nullable(),
+    docker_image: p.string().length(255),
+    docker_tag: p.string().length(100).default('latest'),
+    /** Program and arguments; the image's own entrypoint and command where absent. */
+    command: p.json<string[]>().nullable(),
+    runtime: p.string().length(20).$type<Runtime>().default('docker'),
+    protocol: p.string().length(40).$type<Protocol>().default('json-lines'),
+    default_resources: p.json<ResourceLimits>(),
+    /** `${NAME}` in a value takes the variable from the host's allow-list when the agent starts. */
+    environment_vars: p.json<Record<string, string>>().nullable(),
+    capabilities: p.json<string[]>().nullable(),
+    enabled: p.boolean().default(true),
+    version: p.integer().version().default(1),
+    created_at: p.datetime(3).defaultRaw('now()'),
+    updated_at: p.datetime(3).defaultRaw('now()').onUpdate(() => new Date()),
+  },
+  checks: [
+    { name: 'agent_types_runtime_check', expression: "runtime in ('docker', 'process')" },
+    { name: 'agent_types_protocol_check', expression: "protocol in ('json-lines', 'agent-client-protocol')" },
+  ],
+});
+
+/** A registered kind of agent: image, limits, environment, protocol. */
+export class AgentType extends AgentTypeSchema.class {
+  imageName(): string {
+    return `${this.docker_image}:${this.docker_tag}`;
+  }
+}
+AgentTypeSchema.setClass(AgentType);

@@ -1,0 +1,97 @@
+import type { AgentTrigger } from './agent-state.js';
+
+/** Why an attempt did not complete. Stable: clients and the retry decision match on these. */
+export const FAILURE_CODES = [
+  'agent.exit_code',
+  'agent.reported_failure',
+  'agent.oom_killed',
+  'agent.killed',
+  'agent.command_not_found',
+  'agent.output_limit',
+  'agent.output_truncated',
+  'agent.stopped',
+  'agent.lost',
+  'agent.environment',
+  'image.unavailable',
+  'container.start_failed',
+  'engine.unavailable',
+  'workspace.clone_failed',
+  'workspace.repository_refused',
+  'runtime.process_off',
+  'server.error',
+] as const;
+export type FailureCode = (typeof FAILURE_CODES)[number];
+
+/** How an attempt ended. */
+export interface Outcome {
+  trigger: Extract<AgentTrigger, 'completed' | 'failed' | 'stopped' | 'vanished'>;
+  exit_code: number | null;
+  failure_code: FailureCode | null;
+  /** For people: what happened and, where there is something to be done, what. */
+  message: string | null;
+}
+
+/** An attempt that can't go on; carries its typed reason. */
+export class AttemptFailure extends Error {
+  constructor(
+    readonly code: FailureCode,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'AttemptFailure';
+  }
+}
+
+/** How a container or process ended. `exit_code` is null where nobody can know it any more. */
+export interface Exit {
+  exit_code: number | null;
+  oom_killed: boolean;
+  /** What the engine says of a container that it could not start or has lost. */
+  error?: string;
+}
+
+/** What is known when the last byte of output has been read. */
+export interface Evidence {
+  exit: Exit | 'vanished';
+  result_status: 'completed' | 'failed' | null;
+  result_summary: string | null;
+  stop_requested: boolean;
+  /** Set when the server itself ended the agent for a reason of its own. */
+  killed_for: AttemptFailure | null;
+  memory_limit: string | undefined;
+}
+
+/**
+ * Decides how an attempt ended. A `result` decides; then the server's own reasons; a stop that was asked for; and
+ * only then the exit. A child of the agent that ran out of memory does not fail an agent that ended well.
+ */
+export function decideOutcome(evidence: Evidence): Outcome {
+  const { exit, killed_for, result_status, result_summary } = evidence;
+  const exit_code = exit === 'vanished' ? null : exit.exit_code;
+  const failed = (failure_code: FailureCode, message: string): Outcome => ({ trigger: 'failed', exit_code, failure_code, message });
+
+  if (result_status === 'completed') return { trigger: 'completed', exit_code, failure_code: null, message: null };
+  if (killed_for) return failed(killed_for.code, killed_for.message);
+  if (evidence.stop_requested) {
+    return { trigger: 'stopped', exit_code, failure_code: 'agent.stopped', message: 'The agent was stopped on request.' };
+  }
+  if (result_status === 'failed') return failed('agent.reported_failure', result_summary ?? 'The agent reported that it has failed.');
+  if (exit === 'vanished') {
+    const message = 'The container or process is gone, and nobody saw it end: removed from outside, or the host was restarted.';
+    return { trigger: 'vanished', exit_code: null, failure_code: 'agent.lost', message };
+  }
+  return byExit(exit, evidence.memory_limit, failed);
+}
+
+function byExit(exit: Exit, memoryLimit: string | undefined, failed: (code: FailureCode, message: string) => Outcome): Outcome {
+  const code = exit.exit_code;
+  if (code === 0) return { trigger: 'completed', exit_code: 0, failure_code: null, message: null };
+  if (exit.oom_killed) {
+    return failed('agent.oom_killed', `The agent was killed because it used more memory than its limit (${memoryLimit ?? 'none'}). Raise memory_limit of its agent type.`);
+  }
+  if (code === 127) return failed('agent.command_not_found', 'The command of the agent type is not in the image (exit code 127).');
+  if (code === 126) return failed('agent.command_not_found', 'The command of the agent type can not be executed (exit code 126).');
+  if (code === 137) return failed('agent.killed', 'The agent was killed from outside with SIGKILL (exit code 137).');
+  if (code !== null && code > 128 && code < 160) return failed('agent.killed', `The agent was ended by signal ${code - 128} (exit code ${code}).`);
+  return failed('agent.exit_code', `The agent ended with exit code ${code ?? 'unknown'}. Its last messages may tell why.`);
+}

@@ -1,0 +1,35 @@
+import type { AgentUser } from './container-runtime.js';
+
+/** The sources of output, one file each. */
+export type OutputSource = 'stdout' | 'stderr';
+
+/** An open output file. Reads see the same file even if the agent puts another one in its place. */
+export abstract class OutputFile {
+  /** Bytes that are there now. */
+  abstract size(): Promise<number>;
+  /** Up to `length` bytes from `offset`; fewer at the end of the file. */
+  abstract read(offset: number, length: number): Promise<Buffer>;
+  abstract close(): Promise<void>;
+}
+
+/**
+ * The per-attempt directory of the host that the agent sees as `/run/kandev`: its output (`out`, `err`), its input
+ * (`in`, a FIFO), its task (`task.json`) and its artifacts. The agent can write here: everything that is read back
+ * is treated as hostile.
+ */
+export abstract class RunDirectories {
+  abstract path(agentId: string): string;
+  /** Makes the directory, or completes one that a killed server has left half-made. Never touches output. */
+  abstract prepare(agentId: string, task: object, user: AgentUser): Promise<void>;
+  /** Null when there is no such file (the directory was never made, or the agent has removed it). */
+  abstract openOutput(agentId: string, source: OutputSource): Promise<OutputFile | null>;
+  /** Calls back when something may have been written; returns what ends that. A hint only. */
+  abstract watch(agentId: string, onChange: () => void): () => void;
+  /** Writes one control message to the agent's standard input. False when nobody can read it. */
+  abstract sendControl(agentId: string, message: object): Promise<boolean>;
+  /** Whether the agent's command was ever begun: the latch is set. */
+  abstract wasStarted(agentId: string): Promise<boolean>;
+  abstract remove(agentId: string): Promise<void>;
+  /** Agent ids of all directories that are there. */
+  abstract list(): Promise<string[]>;
+}

@@ -1,0 +1,110 @@
+import { execFile } from 'node:child_process';
+import { constants, watch } from 'node:fs';
+import { chown, lstat, mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG } from '../../../../common/config/config.module.js';
+import type { Config } from '../../../../common/config/config.js';
+import type { AgentUser } from '../../domain/container-runtime.js';
+import { OutputFile, RunDirectories, type OutputSource } from '../../domain/run-directory.js';
+import { needsChown } from '../agent-user.js';
+import { openRegularFile } from './safe-files.js';
+
+const FILE_OF: Record<OutputSource, string> = { stdout: 'out', stderr: 'err' };
+const UUID = /^[0-9a-f-]{36}$/;
+
+/** Run directories below `KANDEV_HOME/runs`, one per agent. */
+@Injectable()
+export class HostRunDirectories extends RunDirectories {
+  constructor(@Inject(CONFIG) private readonly config: Config) {
+    super();
+  }
+
+  path(agentId: string): string {
+    if (!UUID.test(agentId)) throw new Error('not an agent id'); // it becomes a path
+    return join(this.config.runs_directory, agentId);
+  }
+
+  async prepare(agentId: string, task: object, user: AgentUser): Promise<void> {
+    const directory = this.path(agentId);
+    await mkdir(join(directory, 'artifacts'), { recursive: true, mode: 0o700 });
+    for (const file of Object.values(FILE_OF)) await (await open(join(directory, file), 'a', 0o600)).close();
+    if (!(await exists(join(directory, 'in')))) await promisify(execFile)('mkfifo', ['-m', '600', join(directory, 'in')]);
+    const taskFile = join(directory, 'task.json');
+    await writeFile(`${taskFile}.new`, `${JSON.stringify(task, null, 2)}\n`, { mode: 0o600 });
+    await rename(`${taskFile}.new`, taskFile);
+    if (!needsChown(user)) return;
+    for (const file of ['', 'artifacts', 'in', 'out', 'err', 'task.json']) await chown(join(directory, file), user.uid, user.gid);
+  }
+
+  async openOutput(agentId: string, source: OutputSource): Promise<OutputFile | null> {
+    const handle = await openRegularFile(join(this.path(agentId), FILE_OF[source]));
+    return handle && new HostOutputFile(handle);
+  }
+
+  async wasStarted(agentId: string): Promise<boolean> {
+    return exists(join(this.path(agentId), 'started'));
+  }
+
+  watch(agentId: string, onChange: () => void): () => void {
+    try {
+      const watcher = watch(this.path(agentId), { persistent: false }, onChange);
+      watcher.on('error', () => watcher.close());
+      return () => watcher.close();
+    } catch {
+      return () => undefined; // out of watches or already gone: the reader's slow poll serves
+    }
+  }
+
+  async sendControl(agentId: string, message: object): Promise<boolean> {
+    const { O_WRONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(join(this.path(agentId), 'in'), O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+      if (!(await handle.stat()).isFIFO()) return false;
+      await handle.write(`${JSON.stringify(message)}\n`); // one line in one call: whole or, when the pipe is full, not at all
+      return true;
+    } catch {
+      return false;
+    } finally {
+      await handle?.close();
+    }
+  }
+
+  async remove(agentId: string): Promise<void> {
+    await rm(this.path(agentId), { recursive: true, force: true });
+  }
+
+  async list(): Promise<string[]> {
+    const names = await readdir(this.config.runs_directory).catch(() => []);
+    return names.filter((name) => UUID.test(name));
+  }
+}
+
+class HostOutputFile extends OutputFile {
+  constructor(private readonly handle: FileHandle) {
+    super();
+  }
+
+  async size(): Promise<number> {
+    return (await this.handle.stat()).size;
+  }
+
+  async read(offset: number, length: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafe(length);
+    const { bytesRead } = await this.handle.read(buffer, 0, length, offset);
+    return buffer.subarray(0, bytesRead);
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,140 @@
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG } from '../../../../common/config/config.module.js';
+import type { Config } from '../../../../common/config/config.js';
+import { ContainerRuntime, type LaunchSpec, type Observed } from '../../domain/container-runtime.js';
+import { AttemptFailure, type Exit } from '../../domain/outcome.js';
+import { RunDirectories } from '../../domain/run-directory.js';
+import { commandLineOf, groupIsAlive, signalGroup } from './process-table.js';
+
+/**
+ * As in a container: output to files, a latch against a second start. The shell stays, to write down the exit code
+ * for a server that was not there; `trap :` lets it outlive the SIGTERM that ends the agent.
+ */
+const WRAPPER = [
+  'cd "$1" || exit 126; R=$2; shift 2',
+  '(set -C; : > "$R/started") 2>/dev/null || exit 75',
+  'echo $$ > "$R/pid.new" && mv "$R/pid.new" "$R/pid"',
+  'trap : TERM INT HUP',
+  '"$@" <>"$R/in" >>"$R/out" 2>>"$R/err"',
+  'code=$?; echo $code > "$R/exit.new" && mv "$R/exit.new" "$R/exit"',
+].join('\n');
+
+const POLL_MS = 50; // nobody tells a server that is not the parent
+
+/**
+ * Agents as plain processes of the server's own user, for machines without an engine. No isolation whatsoever:
+ * it must be switched on, and only agent types marked for it run so.
+ */
+@Injectable()
+export class ProcessRuntime extends ContainerRuntime {
+  readonly runtime = 'process' as const;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly runDirectories: RunDirectories,
+  ) {
+    super();
+  }
+
+  available(): Promise<boolean> {
+    return Promise.resolve(this.config.agent.allow_process_runtime);
+  }
+
+  prepareImage(): Promise<null> {
+    if (this.config.agent.allow_process_runtime) return Promise.resolve(null);
+    throw new AttemptFailure('runtime.process_off', 'This server does not run agents without a container. An administrator can allow it with KANDEV_ALLOW_PROCESS_RUNTIME=true.');
+  }
+
+  create(spec: LaunchSpec): Promise<{ container_id: string; container_name: string }> {
+    const name = `process-${spec.agent_id}`;
+    return Promise.resolve({ container_id: name, container_name: name });
+  }
+
+  async start(spec: LaunchSpec): Promise<void> {
+    const [program] = spec.command ?? [];
+    if (!program) throw new AttemptFailure('container.start_failed', 'The agent type names no command; a process needs one.');
+    const { PATH, HOME, LANG } = process.env;
+    const environment = { ...(PATH ? { PATH } : {}), ...(HOME ? { HOME } : {}), ...(LANG ? { LANG } : {}) };
+    const wrapped = ['-c', WRAPPER, 'kandev-agent', spec.workspace_directory, spec.run_directory, ...(spec.command ?? [])];
+    await new Promise<void>((resolve, reject) => {
+      const child = spawn('/bin/sh', wrapped, {
+        detached: true, // a session of its own: neither our death nor Ctrl-C reaches it
+        stdio: 'ignore',
+        env: { ...environment, ...spec.environment },
+      });
+      child.once('spawn', resolve);
+      child.once('error', (error) => reject(new AttemptFailure('container.start_failed', `The process could not be started: ${error.message}`)));
+      child.unref();
+    });
+    await this.untilPidIsKnown(spec.agent_id);
+  }
+
+  async inspect(agentId: string): Promise<Observed> {
+    const container_id = `process-${agentId}`;
+    const pid = await this.pid(agentId);
+    // The order matters: the exit is written before the shell ends.
+    if (pid !== undefined && (await this.isOurs(pid, agentId))) return { state: 'running', container_id };
+    const code = await this.number(agentId, 'exit');
+    if (code !== undefined) return { state: 'exited', container_id, exit: { exit_code: code, oom_killed: false } };
+    return { state: 'absent' };
+  }
+
+  async waitForExit(agentId: string, signal: AbortSignal): Promise<Exit | 'vanished'> {
+    for (;;) {
+      const observed = await this.inspect(agentId);
+      if (observed.state === 'exited') return observed.exit;
+      if (observed.state === 'absent') return 'vanished';
+      await sleep(POLL_MS, undefined, { signal });
+    }
+  }
+
+  async stop(agentId: string, graceSeconds: number): Promise<void> {
+    const pid = await this.pid(agentId);
+    if (pid === undefined || !(await this.isOurs(pid, agentId))) return;
+    const deadline = Date.now() + graceSeconds * 1000;
+    if (graceSeconds > 0) signalGroup(pid, 'SIGTERM');
+    while (groupIsAlive(pid)) {
+      if (Date.now() >= deadline) signalGroup(pid, 'SIGKILL');
+      await sleep(POLL_MS);
+    }
+  }
+
+  async remove(agentId: string): Promise<void> {
+    await this.stop(agentId, 0);
+  }
+
+  async listAgentIds(): Promise<string[]> {
+    const ids = await this.runDirectories.list();
+    const running = await Promise.all(ids.map(async (id) => (await this.inspect(id)).state === 'running'));
+    return ids.filter((_, index) => running[index]);
+  }
+
+  private async untilPidIsKnown(agentId: string): Promise<void> {
+    for (let tries = 0; tries < 100; tries++) {
+      if ((await this.pid(agentId)) !== undefined) return;
+      await sleep(10);
+    }
+  }
+
+  private pid(agentId: string): Promise<number | undefined> {
+    return this.number(agentId, 'pid');
+  }
+
+  /** Numbers are given again: the process is ours only while its command line names the run directory. */
+  private async isOurs(pid: number, agentId: string): Promise<boolean> {
+    return (await commandLineOf(pid)).includes(this.runDirectories.path(agentId));
+  }
+
+  private async number(agentId: string, file: string): Promise<number | undefined> {
+    try {
+      const value = Number.parseInt(await readFile(join(this.runDirectories.path(agentId), file), 'utf8'), 10);
+      return Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import { Transform } from 'class-transformer';
+import { IsEmail, ValidateIf } from 'class-validator';
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import type { UserRole } from '../../../common/auth/actor.js';
+import { Check } from '../../../common/validation/check.decorator.js';
+import { IsText } from '../../../common/validation/fields.decorator.js';
+import { textProblem } from '../../../common/validation/text.js';
+import type { Account } from '../app/account.js';
+import type { SignedIn } from '../app/token-issuer.js';
+
+const USERNAME = {
+  min: 3,
+  max: 100,
+  pattern: /^[A-Za-z0-9._-]+$/,
+  pattern_message: 'must only have letters, digits and . _ -',
+};
+
+export class RegisterRequest {
+  /** Kept in lower case. */
+  @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value))
+  @IsEmail({}, { message: 'must be an email address' })
+  @IsText({ max: 255 })
+  @ApiProperty({ example: 'ann@example.com', format: 'email' })
+  email: string;
+
+  /** Unique, whatever the case. */
+  @IsText(USERNAME)
+  @ApiProperty({ example: 'ann' })
+  username: string;
+
+  @IsText({ min: 10, max: 200 })
+  @ApiProperty({ example: 'correct horse battery staple', format: 'password' })
+  password: string;
+}
+
+/** Either `email` or `username`, and the password. */
+export class LoginRequest {
+  @ValidateIf((dto: LoginRequest) => dto.email !== undefined || dto.username === undefined)
+  @Check('isLoginName', (value, dto) => nameProblem(value, (dto as LoginRequest).username))
+  @ApiProperty({ example: 'ann@example.com' })
+  email?: string;
+
+  @ValidateIf((dto: LoginRequest) => dto.username !== undefined)
+  @IsText({ min: 1, max: 255 })
+  @ApiProperty({ example: 'ann' })
+  username?: string;
+
+  @IsText({ min: 1, max: 200 })
+  @ApiProperty({ example: 'correct horse battery staple', format: 'password' })
+  password: string;
+}
+
+export class RefreshRequest {
+  @IsText({ min: 1, max: 200 })
+  @ApiProperty({ example: 'q3JrV9sLZ0y4hVnC3m0YF0eT6zq1o2w8kXcB7uRrD5A' })
+  refresh_token: string;
+}
+
+function nameProblem(email: unknown, username: unknown): string | undefined {
+  if (email === undefined) return 'must be given, or username instead';
+  return username === undefined ? textProblem(email, { min: 1, max: 255 }) : 'must not be given together with username';
+}
+
+@ApiSchema({ name: 'User' })
+export class UserDto implements Account {
+  @ApiProperty({ format: 'uuid', example: '019ac1a5-7c1e-7000-8000-000000000001' })
+  id: string;
+
+  @ApiProperty({ example: 'ann@example.com' })
+  email: string;
+
+  @ApiProperty({ example: 'ann' })
+  username: string;
+
+  /** On the whole server; roles on boards are apart. */
+  @ApiProperty({ enum: ['admin', 'member'], example: 'member' })
+  role: UserRole;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-22T12:00:00.000Z' })
+  created_at: string;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-22T12:00:00.000Z' })
+  updated_at: string;
+}
+
+@ApiSchema({ name: 'SignedIn' })
+export class SignedInDto implements SignedIn {
+  user: UserDto;
+
+  /** For `Authorization: Bearer …`. */
+  @ApiProperty({ example: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl' })
+  access_token: string;
+
+  /** Exchange it once at `/auth/refresh`, before or after the access token expires. */
+  @ApiProperty({ example: 'q3JrV9sLZ0y4hVnC3m0YF0eT6zq1o2w8kXcB7uRrD5A' })
+  refresh_token: string;
+
+  @ApiProperty({ enum: ['Bearer'] })
+  token_type: 'Bearer';
+
+  /** Seconds until the access token expires. */
+  @ApiProperty({ type: 'integer', example: 86400 })
+  expires_in: number;
+}

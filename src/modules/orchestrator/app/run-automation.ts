@@ -1,0 +1,52 @@
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import type { Actor } from '../../../common/auth/actor.js';
+import { OutboxHandlers, type DeliveredEvent } from '../../../common/bus/outbox-handlers.js';
+import { DomainError } from '../../../common/errors/domain-error.js';
+import { AgentCompletedEvent, AgentFailedEvent, AgentStartedEvent } from '../../agent/contracts/agent.events.js';
+import { TaskStateChangedEvent } from '../../task/contracts/task.events.js';
+import { GetTaskQuery } from '../../task/contracts/task.queries.js';
+import type { TaskState } from '../../task/contracts/task.types.js';
+import { StartRunCommand, StopRunCommand } from '../contracts/run.commands.js';
+import { RunStateChangedEvent } from '../contracts/run.events.js';
+import { RunSync } from './sync-run.js';
+
+/** What the orchestrator does when it hears of something. Each handler reads the rows as they are: repeats are harmless. */
+@Injectable()
+export class RunAutomation implements OnModuleInit {
+  private readonly logger = new Logger(RunAutomation.name);
+
+  constructor(
+    private readonly outbox: OutboxHandlers,
+    private readonly sync: RunSync,
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+  ) {}
+
+  onModuleInit(): void {
+    for (const { topic } of [AgentStartedEvent, AgentCompletedEvent, AgentFailedEvent]) {
+      this.outbox.on(topic, (event) => this.sync.followAgent(String(event.data['run_id'])));
+    }
+    this.outbox.on(RunStateChangedEvent.topic, (event) => this.sync.followRun(event.aggregate_id));
+    this.outbox.on(TaskStateChangedEvent.topic, (event) => this.followTask(event));
+  }
+
+  /** A person's hand on the card: into progress starts the task's agent, to an end stops it. */
+  private async followTask(event: DeliveredEvent): Promise<void> {
+    const { run_id, actor_id, old_state, new_state } = event.data as { run_id: string | null; actor_id: string | null; old_state: TaskState; new_state: TaskState };
+    if (run_id !== null || actor_id === null) return; // a run moved it
+    const actor: Actor = { user_id: actor_id, role: 'system' }; // what the person may do was checked when the card was moved
+    try {
+      const task = await this.queries.execute(new GetTaskQuery(actor, event.aggregate_id));
+      if (task.state !== new_state) return; // moved on since
+      if (new_state === 'IN_PROGRESS' && old_state === 'TODO' && task.agent_type !== null) {
+        await this.commands.execute(new StartRunCommand(actor, task.id));
+      } else if (new_state !== 'IN_PROGRESS' && new_state !== 'BLOCKED' && new_state !== 'TODO') {
+        await this.commands.execute(new StopRunCommand(actor, task.id, `the task was moved to ${new_state}`, false));
+      }
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      this.logger.log({ task_id: event.aggregate_id, code: error.code }, `nothing to do for the moved task: ${error.message}`);
+    }
+  }
+}

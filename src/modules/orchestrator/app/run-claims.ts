@@ -1,0 +1,107 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { sql } from 'kysely';
+import { CONFIG } from '../../../common/config/config.module.js';
+import type { Config } from '../../../common/config/config.js';
+import { Transactions } from '../../../common/persistence/transactions.js';
+import type { RunState } from '../contracts/run.types.js';
+import { LEASE_OWNER, LEASE_SECONDS, type RunDB } from './run-rows.js';
+
+/** A run that this server holds. */
+export interface ClaimedRun {
+  id: string;
+  task_id: string;
+  agent_type: string;
+  state: RunState;
+  attempt: number;
+  epoch: number;
+  stop_reason: string | null;
+  stop_force: boolean;
+}
+
+const CLAIMED = ['id', 'task_id', 'agent_type', 'state', 'attempt', 'epoch', 'stop_reason', 'stop_force'] as const;
+/** Live and dispatched: these have a host and a lease. */
+export const HELD_STATES = ['STARTING', 'RUNNING', 'PAUSED', 'STOPPING'] as const satisfies readonly RunState[];
+
+const leaseEnd = sql<Date>`now() + make_interval(secs => ${LEASE_SECONDS})`;
+const now = sql<Date>`now()`;
+
+/** Claims and leases, each one short statement. The epoch rises with every claim. */
+@Injectable()
+export class RunClaims {
+  constructor(
+    private readonly transactions: Transactions,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** Takes the next queued run, of the highest priority and then the longest wait; undefined when none waits. */
+  async claimNext(): Promise<ClaimedRun | undefined> {
+    return this.db()
+      .updateTable('runs')
+      .set({
+        ...{ state: 'STARTING', host_id: this.config.host_id, lease_owner: LEASE_OWNER, lease_expires_at: leaseEnd, updated_at: now },
+        epoch: sql<number>`epoch + 1`,
+        attempt: sql<number>`attempt + 1`,
+        version: sql<number>`version + 1`,
+      })
+      .where('id', '=', (query) =>
+        query
+          .selectFrom('runs')
+          .select('id')
+          .where('state', '=', 'QUEUED')
+          .orderBy('priority', 'desc')
+          .orderBy('queued_at')
+          .orderBy('id')
+          .limit(1)
+          .forUpdate()
+          .skipLocked(),
+      )
+      .returning(CLAIMED)
+      .executeTakeFirst() as Promise<ClaimedRun | undefined>;
+  }
+
+  /**
+   * Takes runs of this host over from a server that is gone: `'all'` at start (whoever held them was a process of
+   * this home, and only its successor starts), else those whose lease has run out.
+   */
+  async takeOver(which: 'all' | 'expired'): Promise<ClaimedRun[]> {
+    let query = this.db()
+      .updateTable('runs')
+      .set({ lease_owner: LEASE_OWNER, lease_expires_at: leaseEnd, epoch: sql<number>`epoch + 1`, version: sql<number>`version + 1` })
+      .where('host_id', '=', this.config.host_id)
+      .where('state', 'in', HELD_STATES);
+    query = query.where((by) => by.or([by('lease_owner', 'is', null), by('lease_owner', '!=', LEASE_OWNER)]));
+    if (which === 'expired') query = query.where((by) => by.or([by('lease_expires_at', '<', now), by('lease_owner', 'is', null)]));
+    return query.returning(CLAIMED).execute() as Promise<ClaimedRun[]>;
+  }
+
+  /** Extends the leases of this process; returns the runs it still holds. */
+  async heartbeat(): Promise<ClaimedRun[]> {
+    return this.db()
+      .updateTable('runs')
+      .set({ lease_expires_at: leaseEnd })
+      .where('lease_owner', '=', LEASE_OWNER)
+      .where('state', 'in', HELD_STATES)
+      .returning(CLAIMED)
+      .execute() as Promise<ClaimedRun[]>;
+  }
+
+  /** How many runs this server's host works on now. */
+  async countHeld(): Promise<number> {
+    const { count } = await this.db()
+      .selectFrom('runs')
+      .select((by) => by.fn.countAll<string>().as('count'))
+      .where('host_id', '=', this.config.host_id)
+      .where('state', 'in', HELD_STATES)
+      .executeTakeFirstOrThrow();
+    return Number(count);
+  }
+
+  /** Hands the leases back, so that the next server need not wait for them to run out. */
+  async releaseAll(): Promise<void> {
+    await this.db().updateTable('runs').set({ lease_owner: null, lease_expires_at: null }).where('lease_owner', '=', LEASE_OWNER).execute();
+  }
+
+  private db() {
+    return this.transactions.kysely<RunDB>();
+  }
+}

@@ -1,0 +1,56 @@
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { CONFIG } from '../../../common/config/config.module.js';
+import type { Config } from '../../../common/config/config.js';
+import { Workers, type Worker } from '../../../common/ops/workers.js';
+import { DispatchSignal } from './dispatch-signal.js';
+import { RunClaims } from './run-claims.js';
+import { RunDriver } from './run-driver.js';
+
+const POLL_MS = 2_000; // the net under the signal, and what runs queued by other processes wait at most
+
+/** Claims queued runs while there is room on this host. */
+@Injectable()
+export class RunDispatcher implements OnModuleInit, Worker {
+  readonly name = 'run-dispatcher';
+  private readonly logger = new Logger(RunDispatcher.name);
+  private running: Promise<void> | undefined;
+  private stopping = false;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly claims: RunClaims,
+    private readonly driver: RunDriver,
+    private readonly signal: DispatchSignal,
+    private readonly workers: Workers,
+  ) {}
+
+  onModuleInit(): void {
+    this.workers.add(this);
+  }
+
+  start(): void {
+    this.running = this.loop();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.signal.ring();
+    await this.running;
+  }
+
+  private async loop(): Promise<void> {
+    while (!this.stopping) {
+      await this.dispatch().catch((error: unknown) => this.logger.error({ err: error }, 'dispatching failed; again soon'));
+      if (!this.stopping) await this.signal.wait(POLL_MS);
+    }
+  }
+
+  private async dispatch(): Promise<void> {
+    while (!this.stopping && (await this.claims.countHeld()) < this.config.agent.max_concurrent_runs) {
+      const run = await this.claims.claimNext();
+      if (!run) return;
+      this.logger.log({ run_id: run.id, task_id: run.task_id, attempt: run.attempt, epoch: run.epoch }, 'run claimed');
+      await this.driver.drive(run);
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { Injectable } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { LockMode } from '@mikro-orm/core';
+import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
+import { FindAttemptAgentQuery } from '../../agent/contracts/agent.queries.js';
+import type { AgentInstanceView, AgentStatus } from '../../agent/contracts/agent.types.js';
+import { ApplyRunToTaskCommand, type RunOutcome } from '../../task/contracts/task.commands.js';
+import { RunStateChangedEvent } from '../contracts/run.events.js';
+import type { RunState } from '../contracts/run.types.js';
+import { isLive, type RunTrigger } from '../domain/run-state.js';
+import { Run } from '../domain/run.entity.js';
+import { DispatchSignal } from './dispatch-signal.js';
+
+/** What an instance's status means for its run. */
+const TRIGGER: Record<AgentStatus, RunTrigger | undefined> = {
+  PENDING: undefined,
+  STARTING: undefined,
+  RUNNING: 'agent_running',
+  PAUSED: undefined,
+  COMPLETED: 'agent_completed',
+  FAILED: 'agent_failed',
+  STOPPED: 'agent_stopped',
+  LOST: 'agent_failed',
+};
+
+/** What a run's state means for its task; queued and never dispatched runs leave it alone. */
+const OUTCOME: Partial<Record<RunState, RunOutcome>> = {
+  STARTING: 'dispatched',
+  RUNNING: 'dispatched',
+  COMPLETED: 'completed',
+  FAILED: 'failed',
+  CANCELLED: 'cancelled',
+};
+
+/**
+ * Brings a run in line with its agent instance, and its task in line with the run, from the rows as they are now.
+ * Called for every event and by the reconcile loop: once more never hurts.
+ */
+@Injectable()
+export class RunSync {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly queries: QueryBus,
+    private readonly commands: CommandBus,
+    private readonly signal: DispatchSignal,
+  ) {}
+
+  /** The run follows its instance. */
+  async followAgent(runId: string): Promise<void> {
+    const run = await this.read(runId);
+    if (!run || !isLive(run.state)) return;
+    const agent = await this.queries.execute(new FindAttemptAgentQuery(runId, run.attempt));
+    const trigger = agent && TRIGGER[agent.status];
+    if (trigger) await this.apply(runId, agent, trigger);
+  }
+
+  /** The task follows its run. */
+  async followRun(runId: string): Promise<void> {
+    const run = await this.read(runId);
+    const outcome = run && OUTCOME[run.state as RunState];
+    if (!run || !outcome) return;
+    const agent = run.attempt === 0 ? null : await this.queries.execute(new FindAttemptAgentQuery(runId, run.attempt));
+    const reason = run.failure_message ?? run.stop_reason ?? null;
+    await this.commands.execute(new ApplyRunToTaskCommand(run.task_id, run.id, outcome, reason, agent?.id ?? null));
+  }
+
+  /** What the user has asked of a run that is being stopped; null for any other. */
+  async stopWish(runId: string): Promise<{ reason: string | null; force: boolean } | null> {
+    const run = await this.read(runId);
+    return run?.state === 'STOPPING' ? { reason: run.stop_reason ?? null, force: run.stop_force } : null;
+  }
+
+  /** Ends a run that could not even get an agent instance. */
+  async fail(runId: string, code: string, message: string): Promise<void> {
+    await this.transactions.run((tx) => this.take(tx, runId, 'agent_failed', { failure_code: code, error_message: message }));
+  }
+
+  private async apply(runId: string, agent: AgentInstanceView, trigger: RunTrigger): Promise<void> {
+    await this.transactions.run((tx) => this.take(tx, runId, trigger, agent, agent.attempt));
+  }
+
+  private async take(
+    tx: Tx,
+    runId: string,
+    trigger: RunTrigger,
+    failure: Pick<AgentInstanceView, 'failure_code' | 'error_message'>,
+    attempt?: number,
+  ): Promise<void> {
+    const run = await tx.em.findOne(Run, { id: runId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    if (!run || (attempt !== undefined && run.attempt !== attempt) || !run.apply(trigger, new Date())) return;
+    if (run.state === 'FAILED') {
+      run.failure_code = failure.failure_code;
+      run.failure_message = failure.error_message;
+    }
+    await tx.em.flush();
+    tx.emit(new RunStateChangedEvent(run.id, run.version, { task_id: run.task_id, state: run.state }));
+    if (!isLive(run.state)) tx.afterCommit(() => this.signal.ring());
+  }
+
+  private read(id: string): Promise<Run | null> {
+    return this.transactions.run((tx) => tx.em.findOne(Run, { id }));
+  }
+}

@@ -1,0 +1,63 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import type { RunState } from '../contracts/run.types.js';
+import { isLive, nextRunState, type RunTrigger } from './run-state.js';
+
+export const RunSchema = defineEntity({
+  name: 'Run',
+  tableName: 'runs',
+  properties: {
+    id: p.uuid().primary(),
+    task_id: p.uuid(),
+    /** Of the task; a task never changes its board. */
+    board_id: p.uuid(),
+    agent_type: p.string().length(100),
+    /** 0 to 10, more is sooner. */
+    priority: p.integer().default(0),
+    state: p.string().length(20).$type<RunState>().default('QUEUED'),
+    /** 0 while it was never claimed, then 1, 2, … */
+    attempt: p.integer().default(0),
+    /** Rises with each claim; every later write names it, so that who has lost the run can't write. */
+    epoch: p.integer().default(0),
+    /** The server home whose engine has the attempt's container. */
+    host_id: p.uuid().nullable(),
+    /** The server process that looks after the run, until `lease_expires_at` unless it extends that. */
+    lease_owner: p.uuid().nullable(),
+    lease_expires_at: p.datetime(3).nullable(),
+    stop_reason: p.text().nullable(),
+    stop_force: p.boolean().default(false),
+    failure_code: p.string().length(100).nullable(),
+    failure_message: p.text().nullable(),
+    requested_by: p.uuid().nullable(),
+    version: p.integer().version().default(1),
+    queued_at: p.datetime(3).defaultRaw('now()'),
+    started_at: p.datetime(3).nullable(),
+    finished_at: p.datetime(3).nullable(),
+    created_at: p.datetime(3).defaultRaw('now()'),
+    updated_at: p.datetime(3).defaultRaw('now()').onUpdate(() => new Date()),
+  },
+  checks: [
+    {
+      name: 'runs_state_check',
+      expression: "state in ('QUEUED', 'STARTING', 'RUNNING', 'PAUSED', 'STOPPING', 'COMPLETED', 'FAILED', 'CANCELLED')",
+    },
+    { name: 'runs_priority_check', expression: 'priority between 0 and 10' },
+  ],
+});
+
+/** One execution of a task, from queued to a terminal state. */
+export class Run extends RunSchema.class {
+  /** Takes the trigger if the state table allows it; says whether it did. A terminal run lets go of its lease. */
+  apply(trigger: RunTrigger, now: Date): boolean {
+    const to = nextRunState(this.state, trigger);
+    if (!to) return false;
+    this.state = to;
+    if (to === 'RUNNING') this.started_at ??= now;
+    if (!isLive(to)) {
+      this.finished_at = now;
+      this.lease_owner = null;
+      this.lease_expires_at = null;
+    }
+    return true;
+  }
+}
+RunSchema.setClass(Run);

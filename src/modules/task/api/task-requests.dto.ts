@@ -1,0 +1,107 @@
+import { IsOptional } from 'class-validator';
+import { ApiProperty } from '@nestjs/swagger';
+import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
+import { IsText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
+import { IsGitBranch, IsRepositoryUrl } from '../../../common/validation/git.decorator.js';
+import { IsJsonObject } from '../../../common/validation/is-json-object.decorator.js';
+
+const TITLE = { min: 1, max: 500, trim: true };
+/** At most 128,000 bytes of UTF-8: Linux hands no longer one than 131,071 to an agent in its environment. */
+const DESCRIPTION = { min: 1, max: 32_000 };
+const PRIORITY = { min: 0, max: 10 };
+
+/** Names of agent types. */
+export const AGENT_TYPE = {
+  pattern: /^[a-z0-9][a-z0-9._-]{0,99}$/,
+  pattern_message: 'must be the name of an agent type: lower-case letters, digits and . _ -, at most 100',
+};
+
+/** A task, for the API document. */
+export const EXAMPLE = {
+  title: 'Fix the rounding error on the invoice',
+  description: 'Sums over 1000 are off by a cent. npm test shows it.',
+  agent_type: 'gemini-agent',
+  repository_url: 'https://git.example.com/shop/website.git',
+  branch: 'main',
+};
+
+export class CreateTaskRequest {
+  @IsText(TITLE)
+  @ApiProperty({ example: EXAMPLE.title })
+  title: string;
+
+  /** What the agent is to do. */
+  @IsText(DESCRIPTION)
+  @ApiProperty({ example: EXAMPLE.description })
+  description: string;
+
+  /** More is sooner. */
+  @MayBeAbsent()
+  @IsWholeNumber(PRIORITY)
+  @ApiProperty({ example: 5 })
+  priority?: number = 0;
+
+  /** The agent type that works on it unless another one is started. */
+  @IsOptional()
+  @IsText(AGENT_TYPE)
+  @ApiProperty({ example: EXAMPLE.agent_type, nullable: true })
+  agent_type?: string | null;
+
+  /** What the agent works on; without any password in it. */
+  @IsOptional()
+  @IsRepositoryUrl()
+  @ApiProperty({ example: EXAMPLE.repository_url, nullable: true })
+  repository_url?: string | null;
+
+  /** The repository's default branch when there is none. */
+  @IsOptional()
+  @IsGitBranch()
+  @ApiProperty({ example: EXAMPLE.branch, nullable: true })
+  branch?: string | null;
+
+  /** Your own data: at most 32 KiB, 8 levels, 200 keys. */
+  @MayBeAbsent()
+  @IsJsonObject()
+  @ApiProperty({ example: { ticket: 'SHOP-17' } })
+  metadata?: Record<string, unknown> = {};
+}
+
+/** What is absent stays as it is; null empties. The state is changed elsewhere. */
+export class UpdateTaskRequest {
+  @MayBeAbsent()
+  @IsText(TITLE)
+  @ApiProperty({ example: EXAMPLE.title })
+  title?: string;
+
+  @MayBeAbsent()
+  @IsText(DESCRIPTION)
+  @ApiProperty({ example: EXAMPLE.description })
+  description?: string;
+
+  /** More is sooner. */
+  @MayBeAbsent()
+  @IsWholeNumber(PRIORITY)
+  @ApiProperty({ example: 5 })
+  priority?: number;
+
+  @IsOptional()
+  @IsText(AGENT_TYPE)
+  @ApiProperty({ example: EXAMPLE.agent_type, nullable: true })
+  agent_type?: string | null;
+
+  @IsOptional()
+  @IsRepositoryUrl()
+  @ApiProperty({ example: EXAMPLE.repository_url, nullable: true })
+  repository_url?: string | null;
+
+  @IsOptional()
+  @IsGitBranch()
+  @ApiProperty({ example: EXAMPLE.branch, nullable: true })
+  branch?: string | null;
+
+  /** Replaces all of it. */
+  @MayBeAbsent()
+  @IsJsonObject()
+  @ApiProperty({ example: { ticket: 'SHOP-17' } })
+  metadata?: Record<string, unknown>;
+}

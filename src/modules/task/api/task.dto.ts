@@ -1,0 +1,64 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { TASK_STATES, type TaskState } from '../contracts/task.types.js';
+import type { TaskRecord } from '../app/records.js';
+import { EXAMPLE } from './task-requests.dto.js';
+
+@ApiSchema({ name: 'Task' })
+export class TaskDto implements TaskRecord {
+  @ApiProperty({ format: 'uuid', example: '019ac1a5-7c1e-7000-8000-000000000003' })
+  id: string;
+
+  @ApiProperty({ format: 'uuid', example: '019ac1a5-7c1e-7000-8000-000000000002' })
+  board_id: string;
+
+  @ApiProperty({ example: EXAMPLE.title })
+  title: string;
+
+  @ApiProperty({ example: EXAMPLE.description })
+  description: string;
+
+  @ApiProperty({ enum: TASK_STATES, enumName: 'TaskState', example: 'TODO' })
+  state: TaskState;
+
+  /** 0 to 10, more is sooner. */
+  @ApiProperty({ type: 'integer', example: 5 })
+  priority: number;
+
+  @ApiProperty({ example: EXAMPLE.agent_type, nullable: true })
+  agent_type: string | null;
+
+  @ApiProperty({ example: EXAMPLE.repository_url, nullable: true })
+  repository_url: string | null;
+
+  @ApiProperty({ example: EXAMPLE.branch, nullable: true })
+  branch: string | null;
+
+  /** The agent instance that works on it, or the last one that did. */
+  @ApiProperty({ format: 'uuid', nullable: true, example: null })
+  assigned_agent_id: string | null;
+
+  @ApiProperty({ type: 'object', additionalProperties: true, example: { ticket: 'SHOP-17' } })
+  metadata: Record<string, unknown>;
+
+  /** The user who made it. */
+  @ApiProperty({ format: 'uuid', example: '019ac1a5-7c1e-7000-8000-000000000001' })
+  created_by: string;
+
+  /** Rises with each change; the ETag. */
+  @ApiProperty({ type: 'integer', example: 1 })
+  version: number;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-22T12:00:00.000Z' })
+  created_at: string;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-22T12:00:00.000Z' })
+  updated_at: string;
+
+  /** When work on it began. */
+  @ApiProperty({ format: 'date-time', nullable: true, example: null })
+  started_at: string | null;
+
+  /** When it was completed, failed or cancelled. */
+  @ApiProperty({ format: 'date-time', nullable: true, example: null })
+  completed_at: string | null;
+}

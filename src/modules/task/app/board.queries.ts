@@ -1,0 +1,90 @@
+import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
+import { sql } from 'kysely';
+import type { Actor } from '../../../common/auth/actor.js';
+import { Query } from '../../../common/bus/contracts.js';
+import { notFound } from '../../../common/errors/domain-error.js';
+import { Transactions } from '../../../common/persistence/transactions.js';
+import { decodePosition } from '../../../common/validation/cursor.js';
+import { newestFirst, type Page, type PageRequest } from '../../../common/validation/page.js';
+import { AuthorizeBoardQuery, ListVisibleBoardsQuery } from '../contracts/task.queries.js';
+import { seesEverything } from '../domain/board-permission.js';
+import { authorizeBoard, visibleBoards } from './board-access.js';
+import { toBoardRecord, type BoardRecord } from './records.js';
+import type { TaskDB } from './task-db.js';
+
+/** A board that the actor may read. @throws DomainError `board.not_found` */
+export class GetBoardQuery extends Query<BoardRecord> {
+  constructor(
+    readonly actor: Actor,
+    readonly board_id: string,
+  ) {
+    super();
+  }
+}
+
+/** The boards that the actor may read, newest first. */
+export class ListBoardsQuery extends Query<Page<BoardRecord>> {
+  constructor(
+    readonly actor: Actor,
+    readonly page: PageRequest,
+  ) {
+    super();
+  }
+}
+
+@QueryHandler(GetBoardQuery)
+export class GetBoardHandler implements IQueryHandler<GetBoardQuery> {
+  constructor(private readonly transactions: Transactions) {}
+
+  async execute({ actor, board_id }: GetBoardQuery): Promise<BoardRecord> {
+    const boards = visibleBoards(this.transactions.kysely<TaskDB>(), actor);
+    const row = await boards.selectAll('b').where('b.id', '=', board_id).executeTakeFirst();
+    if (!row) throw notFound('board');
+    return toBoardRecord(row);
+  }
+}
+
+@QueryHandler(ListBoardsQuery)
+export class ListBoardsHandler implements IQueryHandler<ListBoardsQuery> {
+  constructor(private readonly transactions: Transactions) {}
+
+  async execute({ actor, page }: ListBoardsQuery): Promise<Page<BoardRecord>> {
+    const boards = visibleBoards(this.transactions.kysely<TaskDB>(), actor);
+    const after = page.cursor === null ? null : decodePosition(page.cursor);
+    const [rows, { total }] = await Promise.all([
+      boards
+        .selectAll('b')
+        .$if(after !== null, (query) =>
+          query.where(sql<boolean>`(b.created_at, b.id) < (${after?.created_at}, ${after?.id})`),
+        )
+        .orderBy('b.created_at', 'desc')
+        .orderBy('b.id', 'desc')
+        .offset(page.offset)
+        .limit(page.limit + 1)
+        .execute(),
+      boards.select((eb) => eb.fn.countAll<string>().as('total')).executeTakeFirstOrThrow(),
+    ]);
+    return newestFirst(rows.map(toBoardRecord), page, Number(total));
+  }
+}
+
+@QueryHandler(AuthorizeBoardQuery)
+export class AuthorizeBoardHandler implements IQueryHandler<AuthorizeBoardQuery> {
+  constructor(private readonly transactions: Transactions) {}
+
+  async execute({ actor, board_id, permission }: AuthorizeBoardQuery): Promise<{ board_id: string }> {
+    await authorizeBoard(this.transactions.kysely<TaskDB>(), actor, board_id, permission);
+    return { board_id };
+  }
+}
+
+@QueryHandler(ListVisibleBoardsQuery)
+export class ListVisibleBoardsHandler implements IQueryHandler<ListVisibleBoardsQuery> {
+  constructor(private readonly transactions: Transactions) {}
+
+  async execute({ actor }: ListVisibleBoardsQuery): Promise<string[] | 'all'> {
+    if (seesEverything(actor)) return 'all';
+    const rows = await visibleBoards(this.transactions.kysely<TaskDB>(), actor).select('b.id').execute();
+    return rows.map(({ id }) => id);
+  }
+}

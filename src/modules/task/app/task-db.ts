@@ -1,0 +1,9 @@
+import type { InferKyselyDB } from '@mikro-orm/postgresql';
+import type { BoardMemberSchema, BoardSchema } from '../domain/board.entity.js';
+import type { TaskEventSchema } from '../domain/task-event.entity.js';
+import type { TaskSchema } from '../domain/task.entity.js';
+
+/** This module's tables, for Kysely. */
+export type TaskDB = InferKyselyDB<
+  typeof BoardSchema | typeof BoardMemberSchema | typeof TaskSchema | typeof TaskEventSchema
+>;

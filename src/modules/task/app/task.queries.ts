@@ -1,0 +1,62 @@
+import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
+import { sql } from 'kysely';
+import type { Actor } from '../../../common/auth/actor.js';
+import { Query } from '../../../common/bus/contracts.js';
+import { notFound } from '../../../common/errors/domain-error.js';
+import { Transactions } from '../../../common/persistence/transactions.js';
+import { isUuid } from '../../../common/validation/id.decorator.js';
+import { FindVisibleTasksQuery, GetTaskQuery } from '../contracts/task.queries.js';
+import type { TaskView } from '../contracts/task.types.js';
+import { authorizeBoard, visibleTasks } from './board-access.js';
+import { toTaskRecord, toTaskView, type TaskRecord } from './records.js';
+import type { TaskDB } from './task-db.js';
+
+/** All there is to know of a task that the actor may read. @throws DomainError `task.not_found` */
+export class ReadTaskQuery extends Query<TaskRecord> {
+  constructor(
+    readonly actor: Actor,
+    readonly task_id: string,
+  ) {
+    super();
+  }
+}
+
+@QueryHandler(ReadTaskQuery)
+export class ReadTaskHandler implements IQueryHandler<ReadTaskQuery> {
+  constructor(private readonly transactions: Transactions) {}
+
+  async execute({ actor, task_id }: ReadTaskQuery): Promise<TaskRecord> {
+    const tasks = visibleTasks(this.transactions.kysely<TaskDB>(), actor);
+    const row = await tasks.selectAll('t').where('t.id', '=', task_id).executeTakeFirst();
+    if (!row) throw notFound('task');
+    return toTaskRecord(row);
+  }
+}
+
+@QueryHandler(GetTaskQuery)
+export class GetTaskHandler implements IQueryHandler<GetTaskQuery> {
+  constructor(private readonly transactions: Transactions) {}
+
+  async execute({ actor, task_id, permission }: GetTaskQuery): Promise<TaskView> {
+    const db = this.transactions.kysely<TaskDB>();
+    const row = await visibleTasks(db, actor).selectAll('t').where('t.id', '=', task_id).executeTakeFirst();
+    if (!row) throw notFound('task');
+    if (permission !== 'read') await authorizeBoard(db, actor, row.board_id, permission);
+    return toTaskView(row);
+  }
+}
+
+@QueryHandler(FindVisibleTasksQuery)
+export class FindVisibleTasksHandler implements IQueryHandler<FindVisibleTasksQuery> {
+  constructor(private readonly transactions: Transactions) {}
+
+  async execute({ actor, filter }: FindVisibleTasksQuery): Promise<{ task_id: string; board_id: string }[]> {
+    const { task_ids, board_ids } = filter;
+    let tasks = visibleTasks(this.transactions.kysely<TaskDB>(), actor).select(['t.id as task_id', 't.board_id']);
+    if (task_ids ?? board_ids) {
+      const [ofTasks, ofBoards] = [task_ids?.filter(isUuid) ?? [], board_ids?.filter(isUuid) ?? []];
+      tasks = tasks.where(sql<boolean>`(t.id = any(${ofTasks}::uuid[]) or t.board_id = any(${ofBoards}::uuid[]))`);
+    }
+    return tasks.execute();
+  }
+}

@@ -1,0 +1,38 @@
+import type { Actor } from '../../../common/auth/actor.js';
+import { Command } from '../../../common/bus/contracts.js';
+import type { TaskState } from './task.types.js';
+
+/** What a run tells its task. */
+export type RunOutcome = 'dispatched' | 'completed' | 'failed' | 'cancelled';
+
+/**
+ * Moves a task as its run goes along. Idempotent: an end that the task has already taken over, or that comes when
+ * a person has finished the task, changes nothing. Unknown tasks (deleted meanwhile) are ignored.
+ */
+export class ApplyRunToTaskCommand extends Command<{ state: TaskState | null }> {
+  constructor(
+    readonly task_id: string,
+    readonly run_id: string,
+    readonly outcome: RunOutcome,
+    /** For the history: why, in words for people. */
+    readonly reason: string | null,
+    /** The instance that works on the task now; null when none does. */
+    readonly agent_id: string | null,
+  ) {
+    super();
+  }
+}
+
+/**
+ * Puts a finished task back to TODO for the actor; one that is not finished stays as it is.
+ * @throws DomainError `task.not_found`, `board.forbidden`
+ */
+export class ReopenTaskCommand extends Command<{ state: TaskState }> {
+  constructor(
+    readonly actor: Actor,
+    readonly task_id: string,
+    readonly reason: string | null,
+  ) {
+    super();
+  }
+}

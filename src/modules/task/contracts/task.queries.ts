@@ -1,0 +1,45 @@
+import type { Actor } from '../../../common/auth/actor.js';
+import { Query } from '../../../common/bus/contracts.js';
+import type { BoardPermission, TaskView } from './task.types.js';
+
+/**
+ * A task, for an actor who may do `permission` on its board.
+ * @throws DomainError `task.not_found`; `board.forbidden` when the actor's role on the board is too small
+ */
+export class GetTaskQuery extends Query<TaskView> {
+  constructor(
+    readonly actor: Actor,
+    readonly task_id: string,
+    readonly permission: BoardPermission = 'read',
+  ) {
+    super();
+  }
+}
+
+/** Checks that the actor may do `permission` on the board. @throws DomainError `board.not_found`, `board.forbidden` */
+export class AuthorizeBoardQuery extends Query<{ board_id: string }> {
+  constructor(
+    readonly actor: Actor,
+    readonly board_id: string,
+    readonly permission: BoardPermission,
+  ) {
+    super();
+  }
+}
+
+/** Ids of all boards the actor may read; `'all'` for admins. */
+export class ListVisibleBoardsQuery extends Query<string[] | 'all'> {
+  constructor(readonly actor: Actor) {
+    super();
+  }
+}
+
+/** The board of each of the tasks that exist and that the actor may read. Unknown or foreign ids are left out. */
+export class FindVisibleTasksQuery extends Query<{ task_id: string; board_id: string }[]> {
+  constructor(
+    readonly actor: Actor,
+    readonly filter: { task_ids?: string[]; board_ids?: string[] },
+  ) {
+    super();
+  }
+}

@@ -1,0 +1,19 @@
+/** The columns of the board. The table's CHECK lists the same. */
+export const TASK_STATES = ['TODO', 'IN_PROGRESS', 'BLOCKED', 'COMPLETED', 'FAILED', 'CANCELLED'] as const;
+export type TaskState = (typeof TASK_STATES)[number];
+
+/** What a caller needs on a board: `read` for viewers, `write` for editors, `manage` for owners. */
+export type BoardPermission = 'read' | 'write' | 'manage';
+
+/** A task as other modules see it. Times are RFC 3339. */
+export interface TaskView {
+  id: string;
+  board_id: string;
+  title: string;
+  description: string;
+  state: TaskState;
+  priority: number;
+  agent_type: string | null;
+  repository_url: string | null;
+  branch: string | null;
+}

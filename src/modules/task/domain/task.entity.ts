@@ -1,0 +1,82 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { DomainError } from '../../../common/errors/domain-error.js';
+import type { RunOutcome } from '../contracts/task.commands.js';
+import type { TaskState } from '../contracts/task.types.js';
+import { assignChanges, type Changes } from './changes.js';
+import { allowedMoves, isTerminal, nextTaskState, type TaskTrigger } from './task-state.js';
+
+export const TaskSchema = defineEntity({
+  name: 'Task',
+  tableName: 'tasks',
+  properties: {
+    id: p.uuid().primary().defaultRaw('gen_random_uuid()'),
+    board_id: p.uuid(),
+    title: p.string().length(500),
+    description: p.text(),
+    state: p.string().length(50).$type<TaskState>().default('TODO'),
+    /** 0 to 10, more is sooner. */
+    priority: p.integer().default(0),
+    agent_type: p.string().length(100).nullable(),
+    repository_url: p.string().length(500).nullable(),
+    branch: p.string().length(255).nullable(),
+    assigned_agent_id: p.uuid().nullable(),
+    metadata: p.json<Record<string, unknown>>().defaultRaw(`'{}'`),
+    /** The last run whose end this task has taken over: its end counts once, however often it is told. */
+    settled_run_id: p.uuid().nullable(),
+    created_by: p.uuid(),
+    version: p.integer().version().default(1),
+    created_at: p.datetime(3).defaultRaw('now()'),
+    updated_at: p
+      .datetime(3)
+      .defaultRaw('now()')
+      .onUpdate(() => new Date()),
+    started_at: p.datetime(3).nullable(),
+    completed_at: p.datetime(3).nullable(),
+  },
+  checks: [
+    {
+      name: 'valid_state',
+      expression: "state in ('TODO', 'IN_PROGRESS', 'BLOCKED', 'COMPLETED', 'FAILED', 'CANCELLED')",
+    },
+    { name: 'tasks_priority_check', expression: 'priority between 0 and 10' },
+  ],
+});
+
+/** A card on a board. */
+export class Task extends TaskSchema.class {
+  /**
+   * Moves the card.
+   * @throws DomainError `task.illegal_transition` (conflict), with `allowed` targets
+   */
+  apply(trigger: TaskTrigger, now: Date): { from: TaskState; to: TaskState } {
+    const from = this.state;
+    const to = nextTaskState(from, trigger);
+    if (!to) {
+      const allowed = allowedMoves(from);
+      throw new DomainError(
+        'conflict',
+        'task.illegal_transition',
+        `A task in ${from} can't be moved like this. Allowed from here: ${allowed.join(', ')}.`,
+        { state: from, allowed },
+      );
+    }
+    this.state = to;
+    if (to === 'IN_PROGRESS') this.started_at ??= now;
+    this.completed_at = isTerminal(to) ? now : null;
+    if (to === 'TODO') this.started_at = null;
+    return { from, to };
+  }
+
+  /**
+   * Follows what its run tells, and says what became different. For a task that is not finished. The last instance
+   * that worked on it stays its assigned one.
+   */
+  followRun(run_id: string, outcome: RunOutcome, agent_id: string | null, now: Date): Changes {
+    const changes = agent_id === null ? {} : assignChanges<Partial<Task>>(this, { assigned_agent_id: agent_id });
+    const moved = this.apply(`run_${outcome}`, now);
+    if (moved.from !== moved.to) changes['state'] = moved;
+    if (outcome !== 'dispatched') this.settled_run_id = run_id;
+    return changes;
+  }
+}
+TaskSchema.setClass(Task);
