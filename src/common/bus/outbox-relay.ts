@@ -5,6 +5,7 @@ import { Transactions, type Tx } from '../persistence/transactions.js';
 import { Workers, type Worker } from '../ops/workers.js';
 import type { OutboxEventSchema } from './outbox-event.entity.js';
 import { OutboxHandlers, type DeliveredEvent } from './outbox-handlers.js';
+import { toTimestamp } from '../persistence/timestamp.js';
 
 type DB = InferKyselyDB<typeof OutboxEventSchema>;
 
@@ -69,7 +70,7 @@ export class OutboxRelay implements OnModuleInit, Worker {
       const { id, topic, aggregate_id, aggregate_seq, data } = row;
       const event: DeliveredEvent = {
         ...{ id, topic, aggregate_id, aggregate_seq },
-        timestamp: new Date(row.created_at).toISOString(),
+        timestamp: toTimestamp(row.created_at),
         data: data as Record<string, unknown>,
       };
       if (await this.deliver(event)) await db.deleteFrom('outbox_events').where('id', '=', id).execute();

@@ -37,7 +37,7 @@ export function destination({ logging }: Config): DestinationStream {
   const file = output_path !== 'stdout' && output_path !== 'stderr';
   const stream = output_path === 'stderr' ? process.stderr : process.stdout;
   if (format === 'text' || (format === 'auto' && !file && stream.isTTY)) {
-    return pretty({ destination: file ? output_path : stream.fd, ignore: 'pid,hostname,req', messageFormat: '{if context}[{context}] {end}{msg}', sync: true });
+    return pretty({ destination: file ? output_path : stream.fd, ignore: 'pid,hostname,req', messageFormat: '{if context}[{context}] {end}{msg}', sync: true, singleLine: true });
   }
   return pino.destination({ dest: file ? output_path : stream.fd, sync: true, mkdir: true });
 }

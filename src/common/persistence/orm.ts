@@ -10,12 +10,13 @@ export type Entities = readonly EntityClass<object>[];
 export type Migrations = readonly { name: string; class: Constructor<Migration> }[];
 
 /** MikroORM's options for a database and the modules' entities. */
-export function ormOptions(url: string, entities: Entities, migrations: Migrations, poolSize: number): Options {
+export function ormOptions(url: string, entities: Entities, migrations: Migrations, poolSize: number, more: Options = {}): Options {
   return defineConfig({
+    ...more,
     clientUrl: url,
     entities: [...entities],
     extensions: [Migrator],
-    migrations: { migrationsList: [...migrations], snapshot: false, disableForeignKeys: false, tableName: 'migrations' },
+    migrations: { migrationsList: [...migrations], snapshot: false, silent: true, disableForeignKeys: false, tableName: 'migrations' },
     pool: { min: 1, max: poolSize },
     driverOptions: { application_name: `kandev-${process.pid}` },
     forceUtcTimezone: true,

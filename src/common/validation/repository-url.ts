@@ -31,7 +31,14 @@ function urlProblem(address: string): string | undefined {
   if (!SCHEMES.has(protocol)) return FORMS;
   if (password !== '' || TOKEN_AS_USER.test(decode(username))) return NO_CREDENTIALS;
   if (protocol === 'file:') return hostname === '' && pathname !== '/' ? undefined : 'must name a path after file://';
-  if (hostname === '' || hostname.startsWith('-') || decode(username).startsWith('-')) return 'must name a host';
+  // The URL class finds a host even in https:///a, git does not.
+  if (
+    !/^[^:]+:\/\/[^/?#]/.test(address) ||
+    hostname === '' ||
+    hostname.startsWith('-') ||
+    decode(username).startsWith('-')
+  )
+    return 'must name a host';
   return undefined;
 }
 

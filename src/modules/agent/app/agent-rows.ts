@@ -1,4 +1,5 @@
 import type { InferKyselyDB } from '@mikro-orm/postgresql';
+import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import type { AgentInstanceView } from '../contracts/agent.types.js';
 import type { AgentInstance, AgentInstanceSchema } from '../domain/agent-instance.entity.js';
 import type { AgentTypeSchema } from '../domain/agent-type.entity.js';
@@ -42,7 +43,7 @@ export function toView(row: { [K in keyof ViewFields]: ViewFields[K] | null | un
     failure_code: row.failure_code ?? null,
     error_message: row.error_message ?? null,
     result_summary: row.result_summary ?? null,
-    started_at: row.started_at?.toISOString() ?? null,
-    stopped_at: row.stopped_at?.toISOString() ?? null,
+    started_at: toTimestamp(row.started_at),
+    stopped_at: toTimestamp(row.stopped_at),
   };
 }

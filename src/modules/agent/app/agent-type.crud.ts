@@ -7,6 +7,7 @@ import { violatedUnique } from '../../../common/persistence/database-errors.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { checkVersion } from '../../../common/validation/expected-version.js';
 import type { Page, PageRequest } from '../../../common/validation/page.js';
+import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import type { Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
 import { AgentType } from '../domain/agent-type.entity.js';
 
@@ -140,7 +141,7 @@ function toView(type: AgentType): AgentTypeView {
     command: type.command ?? null,
     environment_vars: type.environment_vars ?? {},
     capabilities: type.capabilities ?? [],
-    created_at: type.created_at.toISOString(),
-    updated_at: type.updated_at.toISOString(),
+    created_at: toTimestamp(type.created_at),
+    updated_at: toTimestamp(type.updated_at),
   };
 }

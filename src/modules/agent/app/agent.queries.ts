@@ -6,6 +6,7 @@ import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
+import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import {
   FindAttemptAgentQuery,
   FindLatestAgentQuery,
@@ -93,7 +94,7 @@ export class ReadMessagesHandler implements IQueryHandler<ReadMessagesQuery> {
       .limit(limit)
       .execute();
     return rows.map(({ type, timestamp, agent_id, run_id, seq, data }) => {
-      return { type, timestamp: new Date(timestamp).toISOString(), agent_id, task_id, run_id, seq: Number(seq), data };
+      return { type, timestamp: toTimestamp(timestamp), agent_id, task_id, run_id, seq: Number(seq), data };
     });
   }
 }

@@ -4,6 +4,7 @@ import type { Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import type { Page, PageRequest } from '../../../common/validation/page.js';
+import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import { GetTaskQuery, ListVisibleBoardsQuery } from '../../task/contracts/task.queries.js';
 import type { AgentStatus, ResourceLimits } from '../contracts/agent.types.js';
 import type { AgentDB } from './agent-rows.js';
@@ -97,10 +98,10 @@ function toInstanceView(row: Selectable<AgentDB['agent_instances']>): InstanceVi
   return {
     ...{ id, task_id, run_id, attempt, agent_type, runtime, container_id, container_name, status, image_name, image_id },
     ...{ exit_code, failure_code, error_message, result_summary },
-    started_at: row.started_at && new Date(row.started_at).toISOString(),
-    stopped_at: row.stopped_at && new Date(row.stopped_at).toISOString(),
+    started_at: toTimestamp(row.started_at),
+    stopped_at: toTimestamp(row.stopped_at),
     resource_limits: row.resource_limits ?? {},
-    created_at: new Date(row.created_at).toISOString(),
-    updated_at: new Date(row.updated_at).toISOString(),
+    created_at: toTimestamp(row.created_at),
+    updated_at: toTimestamp(row.updated_at),
   };
 }

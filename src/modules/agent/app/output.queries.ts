@@ -9,6 +9,7 @@ import type { Config } from '../../../common/config/config.js';
 import { notFound } from '../../../common/errors/domain-error.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import type { Page, PageRequest } from '../../../common/validation/page.js';
+import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { AgentDB } from './agent-rows.js';
 import { artifactPath } from './artifact-collector.js';
@@ -56,7 +57,7 @@ export class ListLogsHandler implements IQueryHandler<ListLogsQuery> {
       const { message, metadata } = data;
       return {
         seq: Number(seq),
-        timestamp: new Date(timestamp).toISOString(),
+        timestamp: toTimestamp(timestamp),
         level: level ?? 'info',
         message: typeof message === 'string' ? message : JSON.stringify(message ?? ''),
         metadata: typeof metadata === 'object' && metadata !== null ? (metadata as Record<string, unknown>) : {},
@@ -103,7 +104,7 @@ export class ListArtifactsHandler implements IQueryHandler<ListArtifactsQuery> {
     const rows = await artifacts.selectAll().orderBy('created_at').orderBy('id').limit(page.limit).offset(page.offset).execute();
     const items = rows.map(({ id, name, type, path, size, sha256, agent_instance_id, created_at }): ArtifactView => {
       const download_url = `/api/v1/orchestrator/tasks/${task_id}/artifacts/${id}/download`;
-      return { id, name, type, path, size: Number(size), sha256, agent_instance_id, created_at: new Date(created_at).toISOString(), download_url };
+      return { id, name, type, path, size: Number(size), sha256, agent_instance_id, created_at: toTimestamp(created_at), download_url };
     });
     return { items, total: Number(total), next_cursor: null };
   }

@@ -38,8 +38,8 @@ export const AgentInstanceSchema = defineEntity({
     result_status: p.string().length(20).$type<'completed' | 'failed'>().nullable(),
     result_summary: p.text().nullable(),
     /** Bytes of output that are stored as messages. */
-    stdout_offset: p.bigint('number').default(0),
-    stderr_offset: p.bigint('number').default(0),
+    stdout_offset: p.bigint('number').defaultRaw('0'),
+    stderr_offset: p.bigint('number').defaultRaw('0'),
     created_at: p.datetime(3).defaultRaw('now()'),
     updated_at: p.datetime(3).defaultRaw('now()').onUpdate(() => new Date()),
   },

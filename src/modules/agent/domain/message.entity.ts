@@ -30,7 +30,7 @@ export const TaskStreamSchema = defineEntity({
   properties: {
     task_id: p.uuid().primary(),
     /** The last `seq` that was given out. */
-    head_seq: p.bigint('number').default(0),
+    head_seq: p.bigint('number').defaultRaw('0'),
   },
 });
 

@@ -18,6 +18,7 @@ export const UserSchema = defineEntity({
       .defaultRaw('now()')
       .onUpdate(() => new Date()),
   },
+  checks: [{ name: 'users_role_check', expression: "role in ('admin', 'member')" }],
 });
 
 /** An account. */

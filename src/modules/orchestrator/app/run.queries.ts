@@ -4,6 +4,7 @@ import type { Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import type { Page, PageRequest } from '../../../common/validation/page.js';
+import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import { FindAttemptAgentQuery, GetProgressQuery } from '../../agent/contracts/agent.queries.js';
 import { GetTaskQuery, ListVisibleBoardsQuery } from '../../task/contracts/task.queries.js';
 import type { TaskState } from '../../task/contracts/task.types.js';
@@ -99,7 +100,7 @@ export class GetQueueHandler implements IQueryHandler<GetQueueQuery> {
       .offset(page.offset)
       .execute();
     const items = rows.map(({ id, task_id, priority, queued_at }) => {
-      return { task_id, run_id: id, priority, queued_at: new Date(queued_at).toISOString(), estimated_start: null };
+      return { task_id, run_id: id, priority, queued_at: toTimestamp(queued_at), estimated_start: null };
     });
     return { items, total: Number(total), next_cursor: null };
   }
@@ -161,9 +162,9 @@ export class GetRunStatusHandler implements IQueryHandler<GetRunStatusQuery> {
       attempt: run?.attempt ?? null,
       agent_instance_id: agent?.id ?? null,
       agent_type: run?.agent_type ?? task.agent_type,
-      queued_at: rfc3339(run?.queued_at),
-      started_at: rfc3339(run?.started_at),
-      finished_at: rfc3339(run?.finished_at),
+      queued_at: toTimestamp(run?.queued_at),
+      started_at: toTimestamp(run?.started_at),
+      finished_at: toTimestamp(run?.finished_at),
       progress: told?.progress ?? null,
       current_operation: told?.message ?? null,
       estimated_completion: null,
@@ -171,8 +172,4 @@ export class GetRunStatusHandler implements IQueryHandler<GetRunStatusQuery> {
       failure_message: run?.failure_message ?? null,
     };
   }
-}
-
-function rfc3339(time: Date | string | null | undefined): string | null {
-  return time ? new Date(time).toISOString() : null;
 }

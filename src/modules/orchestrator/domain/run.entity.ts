@@ -40,7 +40,7 @@ export const RunSchema = defineEntity({
       name: 'runs_state_check',
       expression: "state in ('QUEUED', 'STARTING', 'RUNNING', 'PAUSED', 'STOPPING', 'COMPLETED', 'FAILED', 'CANCELLED')",
     },
-    { name: 'runs_priority_check', expression: 'priority between 0 and 10' },
+    { name: 'runs_priority_check', expression: 'priority >= 0 and priority <= 10' },
   ],
 });
 

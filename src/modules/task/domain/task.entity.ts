@@ -38,7 +38,7 @@ export const TaskSchema = defineEntity({
       name: 'valid_state',
       expression: "state in ('TODO', 'IN_PROGRESS', 'BLOCKED', 'COMPLETED', 'FAILED', 'CANCELLED')",
     },
-    { name: 'tasks_priority_check', expression: 'priority between 0 and 10' },
+    { name: 'tasks_priority_check', expression: 'priority >= 0 and priority <= 10' },
   ],
 });
 

@@ -7,7 +7,7 @@ export const LABEL_HOME = 'kandev.home';
 export const LABEL_AGENT = 'kandev.agent_id';
 
 const MAX_PROCESSES = 512; // a build tool with a worker a core fits many times; a fork bomb stops early
-const MAX_OPEN_FILES = 65_536;
+const MAX_OPEN_FILES = 8_192; // an engine can't give more than it has itself, and few have less
 const TMP_SIZE = '512m';
 
 /**

@@ -1,0 +1,40 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { MikroORM } from '@mikro-orm/postgresql';
+import type { TestProject } from 'vitest/node';
+import { migrations } from '../../migrations/index.js';
+import { startEmbeddedPostgres } from '../../src/common/persistence/embedded-postgres/embedded-postgres.js';
+import { migrate, ormOptions } from '../../src/common/persistence/orm.js';
+import { TEMPLATE } from './database.js';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The PostgreSQL server of this test run; each test takes a copy of the template database. */
+    postgresUrl: string;
+  }
+}
+
+/** One PostgreSQL for the run, with a migrated template that databases are copied from in some 50 ms. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const directory = mkdtempSync(join(tmpdir(), 'kandev-test-postgres-'));
+  chmodSync(directory, 0o755); // the database may run under another account
+  const postgres = await startEmbeddedPostgres({ directory, log: () => undefined });
+  const orm = await MikroORM.init(ormOptions(postgres.url, [], migrations, 2, { discovery: { warnWhenNoEntities: false } }));
+  await orm.em.fork().execute(`create database ${TEMPLATE}`);
+  const template = await MikroORM.init(ormOptions(databaseUrl(postgres.url), [], migrations, 2, { discovery: { warnWhenNoEntities: false } }));
+  await migrate(template);
+  await Promise.all([orm.close(), template.close()]);
+  project.provide('postgresUrl', postgres.url);
+  return async () => {
+    await postgres.stop();
+    if (!postgres.dataDirectory.startsWith(directory)) rmSync(dirname(postgres.dataDirectory), { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
+  };
+}
+
+function databaseUrl(server: string): string {
+  const url = new URL(server);
+  url.pathname = `/${TEMPLATE}`;
+  return url.href;
+}

@@ -1,0 +1,102 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ApiClient } from './api-client.js';
+import { createDatabase } from './database.js';
+import { until } from './until.js';
+
+const MAIN = join(import.meta.dirname, '../../dist/src/main.js');
+
+/** The built server as a process of its own, with a home and a database of its own. */
+export class TestServer {
+  private child: ChildProcess | undefined;
+  url = '';
+
+  private constructor(
+    /** Everything below goes when the server is disposed of. */
+    readonly directory: string,
+    readonly database: { url: string; drop(): Promise<void> },
+    private readonly env: Record<string, string>,
+  ) {}
+
+  /** Starts a server; `env` adds to or replaces the settings. */
+  static async start(env: Record<string, string> = {}): Promise<TestServer> {
+    const directory = mkdtempSync(join(tmpdir(), 'kandev-test-'));
+    chmodSync(directory, 0o711);
+    const server = new TestServer(directory, await createDatabase(), env);
+    await server.start();
+    return server;
+  }
+
+  get home(): string {
+    return join(this.directory, 'home');
+  }
+
+  get pid(): number {
+    return this.child?.pid ?? -1;
+  }
+
+  get log(): string {
+    return readFileSync(join(this.directory, 'server.log'), 'utf8');
+  }
+
+  /** Starts it (again); resolves when it listens. */
+  async start(): Promise<void> {
+    const output = openSync(join(this.directory, 'server.log'), 'a');
+    const child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
+      stdio: ['ignore', output, output],
+      env: {
+        PATH: process.env['PATH'],
+        HOME: this.directory,
+        KANDEV_HOME: this.home,
+        DATABASE_URL: this.database.url,
+        SERVER_HOST: '127.0.0.1',
+        SERVER_PORT: '0',
+        LOG_FORMAT: 'json',
+        KANDEV_ALLOW_LOCAL_REPOSITORIES: 'true',
+        KANDEV_ALLOW_PROCESS_RUNTIME: 'true',
+        KANDEV_STOP_GRACE_SECONDS: '2',
+        ...(process.env['DOCKER_HOST'] ? { DOCKER_HOST: process.env['DOCKER_HOST'] } : {}),
+        ...this.env,
+      },
+    });
+    closeSync(output);
+    this.child = child;
+    this.url = await until('the server to listen', () => {
+      if (child.exitCode !== null) throw new Error(`the server has ended:\n${this.log}`);
+      const { url, pid } = JSON.parse(readFileSync(join(this.home, 'server.json'), 'utf8')) as { url: string; pid: number };
+      return pid === child.pid && url;
+    });
+  }
+
+  /** A clean end by SIGTERM; returns the exit code. */
+  async stop(): Promise<number | null> {
+    return this.end('SIGTERM');
+  }
+
+  /** The machine pulls the plug. */
+  async kill(): Promise<void> {
+    await this.end('SIGKILL');
+  }
+
+  /** Client of a new user. The first one of a server is its administrator. */
+  async newUser(name = `user${Math.random().toString(36).slice(2, 10)}`): Promise<ApiClient> {
+    return ApiClient.register(() => this.url, name);
+  }
+
+  /** Ends it and removes all it has made but containers: those are the test's to wait for. */
+  async dispose(): Promise<void> {
+    await this.kill();
+    await this.database.drop();
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    return ended;
+  }
+}
