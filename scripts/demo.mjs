@@ -31,7 +31,10 @@ await runMain(async () => {
   await ensureInstalled();
   await ensureBuilt();
   // The demo itself uses installed packages and the Node they ask for.
-  const child = spawn(nodeBinary(), [join(ROOT, 'scripts/lib/demo/main.mjs'), ...args], { env: childEnv(), stdio: 'inherit' });
+  const child = spawn(nodeBinary(), [join(ROOT, 'scripts/lib/demo/main.mjs'), ...args], {
+    env: childEnv(),
+    stdio: 'inherit',
+  });
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
   process.exitCode = await new Promise((resolve, reject) => {
     child.on('error', reject);

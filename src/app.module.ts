@@ -14,6 +14,7 @@ import { agentEntities, AgentModule } from './modules/agent/agent.module.js';
 import { identityEntities, IdentityModule } from './modules/identity/identity.module.js';
 import { orchestratorEntities, OrchestratorModule } from './modules/orchestrator/orchestrator.module.js';
 
+import { StreamingModule } from './modules/streaming/streaming.module.js';
 import { taskEntities, TaskModule } from './modules/task/task.module.js';
 
 /** Every table's entity. */
@@ -32,7 +33,7 @@ export class AppModule {
         PersistenceModule.forRoot({ url: databaseUrl, entities, migrations, max_conns: config.database.max_conns }),
         AuthModule,
         OpsModule,
-        ...[IdentityModule, TaskModule, AgentModule, OrchestratorModule],
+        ...[IdentityModule, TaskModule, AgentModule, OrchestratorModule, StreamingModule],
       ],
       providers: [{ provide: APP_FILTER, useClass: ProblemFilter }],
     };

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Logger } from 'nestjs-pino';
+import { armFaultPoint } from './common/ops/fault-points.js';
 import { createApp } from './app.setup.js';
 import { ConfigError, loadConfig, type Config } from './common/config/config.js';
 import { helpText } from './common/config/help.js';
@@ -17,6 +18,7 @@ async function main(): Promise<void> {
     process.stdout.write(helpText());
     return;
   }
+  armFaultPoint(process.env['KANDEV_FAULT_POINT']);
   const config = loadConfig();
   const database = await openDatabase(config, (message) => process.stderr.write(`${message}\n`));
   try {
@@ -76,7 +78,8 @@ function writeAddressFile({ home }: Config, address: { url: string; port: number
 }
 
 main().catch((error: unknown) => {
-  const known = error instanceof ConfigError || (error instanceof Error && !/^(TypeError|ReferenceError)$/.test(error.name));
-  process.stderr.write(`kandev: ${known ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`);
+  const known =
+    error instanceof ConfigError || (error instanceof Error && !/^(TypeError|ReferenceError)$/.test(error.name));
+  process.stderr.write(`kandev: ${known ? error.message : String((error as Error).stack ?? error)}\n`);
   process.exit(1);
 });

@@ -18,7 +18,13 @@ afterAll(async () => {
   await database.drop();
 });
 
-const tables = async () => (await query<{ name: string }>(database.url, `select table_name as name from information_schema.tables where table_schema = 'public' order by 1`)).map(({ name }) => name);
+const tables = async () =>
+  (
+    await query<{ name: string }>(
+      database.url,
+      `select table_name as name from information_schema.tables where table_schema = 'public' order by 1`,
+    )
+  ).map(({ name }) => name);
 
 describe('migrations', () => {
   it('go up, down and up again', async () => {
@@ -41,14 +47,22 @@ describe('migrations', () => {
   });
 
   it('make what the entities say: tables, columns, types, defaults and checks', async () => {
-    const statements = (await orm.schema.getUpdateSchemaSQL({ wrap: false })).split(';').map((statement) => statement.trim());
+    const statements = (await orm.schema.getUpdateSchemaSQL({ wrap: false }))
+      .split(';')
+      .map((statement) => statement.trim());
     // Views, indexes and the keys between modules are the migrations' alone: entities of two modules do not know each other.
-    const drift = statements.filter((statement) => statement !== '' && !/^set names|^drop view|^drop index|drop constraint ".*_(fkey|key)"/.test(statement));
+    const drift = statements.filter(
+      (statement) =>
+        statement !== '' && !/^set names|^drop view|^drop index|drop constraint ".*_(fkey|key)"/.test(statement),
+    );
     expect(drift).toEqual([]);
   });
 
   it('seed the agent types of the first release', async () => {
-    const rows = await query<{ name: string }>(database.url, 'select name, docker_image, docker_tag, default_resources, environment_vars, capabilities, enabled from agent_types order by name');
+    const rows = await query<{ name: string }>(
+      database.url,
+      'select name, docker_image, docker_tag, default_resources, environment_vars, capabilities, enabled from agent_types order by name',
+    );
     expect(rows.map(({ name }) => name)).toEqual(['auggie-cli', 'demo-agent', 'gemini-agent']);
     expect(rows[2]).toEqual({
       name: 'gemini-agent',
@@ -66,11 +80,24 @@ describe('the schema', () => {
   it('keeps one live run a task, whatever the server does', async () => {
     const id = () => crypto.randomUUID();
     const [user, board, task] = [id(), id(), id()];
-    await query(database.url, `insert into users (id, email, username, password_hash) values ($1, 'a@example.com', 'a', 'x')`, [user]);
+    await query(
+      database.url,
+      `insert into users (id, email, username, password_hash) values ($1, 'a@example.com', 'a', 'x')`,
+      [user],
+    );
     await query(database.url, `insert into boards (id, name, owner_id) values ($1, 'b', $2)`, [board, user]);
-    await query(database.url, `insert into tasks (id, board_id, title, description, created_by) values ($1, $2, 't', 'd', $3)`, [task, board, user]);
+    await query(
+      database.url,
+      `insert into tasks (id, board_id, title, description, created_by) values ($1, $2, 't', 'd', $3)`,
+      [task, board, user],
+    );
     const run = (state: string) =>
-      query(database.url, `insert into runs (id, task_id, board_id, agent_type, state) values ($1, $2, $3, 'x', $4)`, [id(), task, board, state]);
+      query(database.url, `insert into runs (id, task_id, board_id, agent_type, state) values ($1, $2, $3, 'x', $4)`, [
+        id(),
+        task,
+        board,
+        state,
+      ]);
     await run('COMPLETED');
     await run('RUNNING');
     await expect(run('QUEUED')).rejects.toMatchObject({ constraint: 'runs_one_live_per_task' });
@@ -79,7 +106,10 @@ describe('the schema', () => {
   });
 
   it('has the indexes that lists, queue and history need', async () => {
-    const rows = await query<{ name: string }>(database.url, `select indexname as name from pg_indexes where schemaname = 'public'`);
+    const rows = await query<{ name: string }>(
+      database.url,
+      `select indexname as name from pg_indexes where schemaname = 'public'`,
+    );
     expect(rows.map(({ name }) => name)).toEqual(
       expect.arrayContaining([
         'idx_tasks_board_id',

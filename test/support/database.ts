@@ -5,7 +5,9 @@ export const TEMPLATE = 'kandev_template';
 let made = 0;
 
 /** A migrated database of its own; `drop` when the test is over. */
-export async function createDatabase(options: { empty?: boolean } = {}): Promise<{ url: string; drop(): Promise<void> }> {
+export async function createDatabase(
+  options: { empty?: boolean } = {},
+): Promise<{ url: string; drop(): Promise<void> }> {
   const server = inject('postgresUrl');
   const name = `test_${process.pid}_${++made}`;
   await execute(server, `create database ${name}${options.empty ? '' : ` template ${TEMPLATE}`}`);

@@ -20,15 +20,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const directory = mkdtempSync(join(tmpdir(), 'kandev-test-postgres-'));
   chmodSync(directory, 0o755); // the database may run under another account
   const postgres = await startEmbeddedPostgres({ directory, log: () => undefined });
-  const orm = await MikroORM.init(ormOptions(postgres.url, [], migrations, 2, { discovery: { warnWhenNoEntities: false } }));
+  const orm = await MikroORM.init(
+    ormOptions(postgres.url, [], migrations, 2, { discovery: { warnWhenNoEntities: false } }),
+  );
   await orm.em.fork().execute(`create database ${TEMPLATE}`);
-  const template = await MikroORM.init(ormOptions(databaseUrl(postgres.url), [], migrations, 2, { discovery: { warnWhenNoEntities: false } }));
+  const template = await MikroORM.init(
+    ormOptions(databaseUrl(postgres.url), [], migrations, 2, { discovery: { warnWhenNoEntities: false } }),
+  );
   await migrate(template);
   await Promise.all([orm.close(), template.close()]);
   project.provide('postgresUrl', postgres.url);
   return async () => {
     await postgres.stop();
-    if (!postgres.dataDirectory.startsWith(directory)) rmSync(dirname(postgres.dataDirectory), { recursive: true, force: true });
+    if (!postgres.dataDirectory.startsWith(directory))
+      rmSync(dirname(postgres.dataDirectory), { recursive: true, force: true });
     rmSync(directory, { recursive: true, force: true });
   };
 }

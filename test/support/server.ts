@@ -65,7 +65,10 @@ export class TestServer {
     this.child = child;
     this.url = await until('the server to listen', () => {
       if (child.exitCode !== null) throw new Error(`the server has ended:\n${this.log}`);
-      const { url, pid } = JSON.parse(readFileSync(join(this.home, 'server.json'), 'utf8')) as { url: string; pid: number };
+      const { url, pid } = JSON.parse(readFileSync(join(this.home, 'server.json'), 'utf8')) as {
+        url: string;
+        pid: number;
+      };
       return pid === child.pid && url;
     });
   }

@@ -68,7 +68,11 @@ async function demo() {
   await watching.done;
   await api.until(`/tasks/${task.id}`, ({ state }) => ['COMPLETED', 'FAILED', 'CANCELLED'].includes(state));
 
-  const completed = await printResults({ api, task_id: task.id, diff: await workspaceDiff(repository, join(directory, 'home', 'workspaces', task.id)) });
+  const completed = await printResults({
+    api,
+    task_id: task.id,
+    diff: workspaceDiff(repository, join(directory, 'home', 'workspaces', task.id)),
+  });
   title('Look around');
   say(`Swagger UI: ${server.url}/docs${keep ? '' : '   (while the server runs: npm run demo -- --keep)'}`);
   if (keep) {

@@ -52,7 +52,18 @@ export function makeRepository(directory) {
   }
   git(['init', '--quiet', '--initial-branch=main', directory]);
   git(['-C', directory, 'add', '.']);
-  git(['-C', directory, '-c', 'user.name=Demo', '-c', 'user.email=demo@example.com', 'commit', '--quiet', '-m', 'A cart with a bug']);
+  git([
+    '-C',
+    directory,
+    '-c',
+    'user.name=Demo',
+    '-c',
+    'user.email=demo@example.com',
+    'commit',
+    '--quiet',
+    '-m',
+    'A cart with a bug',
+  ]);
   return directory;
 }
 

@@ -16,7 +16,8 @@ export async function printResults({ api, task_id, diff }) {
   say(task.state === 'COMPLETED' ? green('COMPLETED') : red(`${task.state}: ${status.failure_message ?? ''}`));
 
   title('What the agent changed');
-  for (const line of diff.trimEnd().split('\n')) say(line.startsWith('+') ? green(line) : line.startsWith('-') ? red(line) : line);
+  for (const line of diff.trimEnd().split('\n'))
+    say(line.startsWith('+') ? green(line) : line.startsWith('-') ? red(line) : line);
 
   const { artifacts } = await api.get(`/orchestrator/tasks/${task_id}/artifacts`);
   for (const artifact of artifacts) {

@@ -31,7 +31,8 @@ export async function startServer(directory, { process_runtime }) {
   const address = join(home, 'server.json');
   for (const deadline = Date.now() + START_LIMIT_MS; !existsSync(address); await sleep(50)) {
     if (server.exitCode !== null) throw new Error(`the server did not start:\n${logTail()}`);
-    if (Date.now() > deadline) throw new Error(`the server did not listen within ${START_LIMIT_MS / 1000} s:\n${logTail()}`);
+    if (Date.now() > deadline)
+      throw new Error(`the server did not listen within ${START_LIMIT_MS / 1000} s:\n${logTail()}`);
   }
   const { url, pid } = JSON.parse(readFileSync(address, 'utf8'));
   return { url, pid, logTail, stop: () => stop(server), leave: () => server.unref() };
@@ -48,5 +49,12 @@ async function stop(server) {
 
 /** The demo is the same on every machine: settings meant for another server do not reach its own. */
 function withoutSettings(env) {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(KANDEV_|DB_|SERVER_|LOG_|AUTH_|DOCKER_|DATABASE_URL$|JWT_SECRET$|TOKEN_DURATION$|REFRESH_TOKEN_DURATION$)/.test(name)));
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) =>
+        !/^(KANDEV_|DB_|SERVER_|LOG_|AUTH_|DOCKER_|DATABASE_URL$|JWT_SECRET$|TOKEN_DURATION$|REFRESH_TOKEN_DURATION$)/.test(
+          name,
+        ),
+    ),
+  );
 }

@@ -1,5 +1,5 @@
 /** Plain lines everywhere; colours and a progress bar only where somebody looks. */
-const tty = process.stdout.isTTY === true && !process.env.NO_COLOR;
+const tty = process.stdout.isTTY && !process.env.NO_COLOR;
 const BAR_WIDTH = 30;
 let barShown = false;
 

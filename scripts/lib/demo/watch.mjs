@@ -1,4 +1,4 @@
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { bar, dim, green, printable, red, say, yellow } from './terminal.mjs';
 
 const LIMIT_MS = 180_000;
@@ -14,7 +14,7 @@ export function watchTask(url, token, taskId) {
     limit = setTimeout(() => reject(new Error(`the agent did not end within ${LIMIT_MS / 1000} s`)), LIMIT_MS);
     socket.on('close', (code, reason) => reject(new Error(`the stream was closed: ${code} ${reason}`)));
     socket.on('message', (frame) => {
-      const message = JSON.parse(frame.toString());
+      const message = JSON.parse(String(frame));
       show(message);
       if (message.type === 'status' && ENDS.has(message.data.status)) resolve();
     });

@@ -54,7 +54,12 @@ function parseMessage(text: string, now: Date): MessageDraft | undefined {
   if (!sanitized) return undefined;
   const content = sanitized.value as Record<string, unknown>;
   if (sanitized.changed) flag(content, 'sanitized');
-  return { type, timestamp: soundTimestamp(timestamp) ?? now.toISOString(), level: levelOf(type, content), data: content };
+  return {
+    type,
+    timestamp: soundTimestamp(timestamp) ?? now.toISOString(),
+    level: levelOf(type, content),
+    data: content,
+  };
 }
 
 function logLine(line: OutputLine, text: string, valid: boolean, now: Date): MessageDraft {

@@ -34,7 +34,9 @@ function copy(value: unknown, depth: number, state: { changed: boolean }): unkno
   if (depth >= MAX_DEPTH) throw new TooDeep();
   if (Array.isArray(value)) return value.map((item) => copy(item, depth + 1, state));
   // fromEntries defines own properties: a key such as "__proto__" stays data
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [clean(key, state), copy(item, depth + 1, state)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [clean(key, state), copy(item, depth + 1, state)]),
+  );
 }
 
 function clean(text: string, state: { changed: boolean }): string {

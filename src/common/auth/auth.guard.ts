@@ -14,11 +14,16 @@ export class AuthGuard implements CanActivate {
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     if (context.getType() !== 'http') return true; // gateways check at the handshake
-    if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC, [context.getHandler(), context.getClass()])) return true;
+    if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC, [context.getHandler(), context.getClass()]))
+      return true;
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
     const token = bearerToken(request.headers['authorization']);
     if (!token) {
-      throw new DomainError('unauthenticated', 'auth.required', 'Send an access token: Authorization: Bearer <access_token>.');
+      throw new DomainError(
+        'unauthenticated',
+        'auth.required',
+        'Send an access token: Authorization: Bearer <access_token>.',
+      );
     }
     request.actor = (await this.tokens.verify(token)).actor;
     return true;

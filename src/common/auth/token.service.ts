@@ -27,7 +27,14 @@ export class TokenService {
     const expires_in = this.config.auth.token_duration;
     const access_token = await this.jwt.signAsync(
       { role },
-      { secret: this.config.jwt_secret, algorithm: 'HS256', subject: userId, issuer: ISSUER, audience: AUDIENCE, expiresIn: expires_in },
+      {
+        secret: this.config.jwt_secret,
+        algorithm: 'HS256',
+        subject: userId,
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        expiresIn: expires_in,
+      },
     );
     return { access_token, expires_in };
   }
@@ -42,7 +49,8 @@ export class TokenService {
         audience: AUDIENCE,
       });
       const { sub, role, exp } = claims;
-      if (typeof sub !== 'string' || (role !== 'admin' && role !== 'member') || typeof exp !== 'number') throw new Error('claims');
+      if (typeof sub !== 'string' || (role !== 'admin' && role !== 'member') || typeof exp !== 'number')
+        throw new Error('claims');
       return { actor: { user_id: sub, role }, expires_at: exp };
     } catch (error) {
       const expired = (error as Error).name === 'TokenExpiredError';

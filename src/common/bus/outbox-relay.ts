@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { sql, type Kysely } from 'kysely';
 import type { InferKyselyDB } from '@mikro-orm/postgresql';
+import { faultPoint } from '../ops/fault-points.js';
 import { Transactions, type Tx } from '../persistence/transactions.js';
 import { Workers, type Worker } from '../ops/workers.js';
 import type { OutboxEventSchema } from './outbox-event.entity.js';
@@ -82,9 +83,13 @@ export class OutboxRelay implements OnModuleInit, Worker {
   private async deliver(event: DeliveredEvent): Promise<boolean> {
     try {
       for (const handle of this.handlers.for(event.topic)) await handle(event);
+      faultPoint('outbox.handled');
       return true;
     } catch (error) {
-      this.logger.error({ err: error, topic: event.topic, event_id: event.id }, 'an event handler failed; it gets the event again');
+      this.logger.error(
+        { err: error, topic: event.topic, event_id: event.id },
+        'an event handler failed; it gets the event again',
+      );
       return false;
     }
   }

@@ -1,14 +1,24 @@
 import { z } from 'zod';
 
 const integer = (min: number, max: number) =>
-  z.coerce.number({ message: 'must be a number' }).int('must be a whole number').min(min, `must be at least ${min}`).max(max, `must be at most ${max}`);
+  z.coerce
+    .number({ message: 'must be a number' })
+    .int('must be a whole number')
+    .min(min, `must be at least ${min}`)
+    .max(max, `must be at most ${max}`);
 const flag = z.preprocess(
   (value) => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value),
   z.boolean({ message: 'must be true or false' }),
 );
 const text = z.string({ message: 'must be a text' }).min(1, 'must not be empty');
 const names = z.preprocess(
-  (value) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()).filter(Boolean) : value),
+  (value) =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((name) => name.trim())
+          .filter(Boolean)
+      : value,
   z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be names of environment variables, separated by commas')),
 );
 
@@ -29,15 +39,22 @@ export const configSchema = z.strictObject({
       user: text.default('kandev'),
       password: z.string().optional(),
       name: text.default('kandev'),
-      ssl_mode: z.enum(['disable', 'require', 'verify-full'], 'must be disable, require or verify-full').default('disable'),
+      ssl_mode: z
+        .enum(['disable', 'require', 'verify-full'], 'must be disable, require or verify-full')
+        .default('disable'),
       max_conns: integer(5, 1000).default(20),
     })
     .prefault({}),
   docker: z
     .strictObject({
       /** `unix:///path` or `tcp://host:port`; the local engine by default. */
-      host: text.regex(/^(unix|tcp|http|https):\/\//, 'must start with unix://, tcp://, http:// or https://').default('unix:///var/run/docker.sock'),
-      api_version: z.string().regex(/^1\.\d+$/, 'must look like 1.43').optional(),
+      host: text
+        .regex(/^(unix|tcp|http|https):\/\//, 'must start with unix://, tcp://, http:// or https://')
+        .default('unix:///var/run/docker.sock'),
+      api_version: z
+        .string()
+        .regex(/^1\.\d+$/, 'must look like 1.43')
+        .optional(),
       volume_base_path: text.optional(),
     })
     .prefault({}),
@@ -53,7 +70,12 @@ export const configSchema = z.strictObject({
     .prefault({}),
   logging: z
     .strictObject({
-      level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be one of trace, debug, info, warn, error, fatal, silent').default('info'),
+      level: z
+        .enum(
+          ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+          'must be one of trace, debug, info, warn, error, fatal, silent',
+        )
+        .default('info'),
       /** `auto`: readable on a terminal, JSON elsewhere. */
       format: z.enum(['auto', 'json', 'text'], 'must be auto, json or text').default('auto'),
       output_path: text.default('stdout'),
@@ -73,14 +95,23 @@ export const configSchema = z.strictObject({
       /** Owner of the agents' processes; the server's own uid unless the server is root. */
       uid: integer(1, 4_294_967_294).optional(),
       /** Variables of the server's environment that `${NAME}` in an agent type may take. */
-      env_allowlist: names.default(['GEMINI_API_KEY', 'AUGMENT_SESSION_AUTH', 'ANTHROPIC_API_KEY', 'OPENAI_API_KEY', 'GITHUB_TOKEN', 'GITLAB_TOKEN']),
+      env_allowlist: names.default([
+        'GEMINI_API_KEY',
+        'AUGMENT_SESSION_AUTH',
+        'ANTHROPIC_API_KEY',
+        'OPENAI_API_KEY',
+        'GITHUB_TOKEN',
+        'GITLAB_TOKEN',
+      ]),
     })
     .prefault({}),
 });
 
 export type ParsedConfig = z.infer<typeof configSchema>;
 
-type Setting = { [S in keyof ParsedConfig]: { name: string; section: S; key: keyof ParsedConfig[S]; help: string } }[keyof ParsedConfig];
+type Setting = {
+  [S in keyof ParsedConfig]: { name: string; section: S; key: keyof ParsedConfig[S]; help: string };
+}[keyof ParsedConfig];
 
 /** Every environment variable the server reads, and the key of the config file it overrides. */
 export const settings: readonly Setting[] = [
@@ -96,21 +127,66 @@ export const settings: readonly Setting[] = [
   { name: 'DB_MAX_CONNS', section: 'database', key: 'max_conns', help: 'connections of this server (20)' },
   { name: 'DOCKER_HOST', section: 'docker', key: 'host', help: 'the engine (unix:///var/run/docker.sock)' },
   { name: 'DOCKER_API_VERSION', section: 'docker', key: 'api_version', help: 'pin the engine API, such as 1.43' },
-  { name: 'DOCKER_VOLUME_BASE_PATH', section: 'docker', key: 'volume_base_path', help: 'workspaces (KANDEV_HOME/workspaces)' },
-  { name: 'JWT_SECRET', section: 'auth', key: 'jwt_secret', help: 'signs access tokens; made and kept when on loopback' },
-  { name: 'TOKEN_DURATION', section: 'auth', key: 'token_duration', help: 'seconds an access token is good for (86400)' },
-  { name: 'REFRESH_TOKEN_DURATION', section: 'auth', key: 'refresh_token_duration', help: 'seconds a refresh token is good for (2592000)' },
+  {
+    name: 'DOCKER_VOLUME_BASE_PATH',
+    section: 'docker',
+    key: 'volume_base_path',
+    help: 'workspaces (KANDEV_HOME/workspaces)',
+  },
+  {
+    name: 'JWT_SECRET',
+    section: 'auth',
+    key: 'jwt_secret',
+    help: 'signs access tokens; made and kept when on loopback',
+  },
+  {
+    name: 'TOKEN_DURATION',
+    section: 'auth',
+    key: 'token_duration',
+    help: 'seconds an access token is good for (86400)',
+  },
+  {
+    name: 'REFRESH_TOKEN_DURATION',
+    section: 'auth',
+    key: 'refresh_token_duration',
+    help: 'seconds a refresh token is good for (2592000)',
+  },
   { name: 'AUTH_REGISTRATION', section: 'auth', key: 'registration', help: 'open or closed (open)' },
   { name: 'LOG_LEVEL', section: 'logging', key: 'level', help: 'trace to fatal, or silent (info)' },
   { name: 'LOG_FORMAT', section: 'logging', key: 'format', help: 'auto, json or text (auto)' },
   { name: 'LOG_OUTPUT_PATH', section: 'logging', key: 'output_path', help: 'stdout, stderr or a file (stdout)' },
-  { name: 'KANDEV_MAX_CONCURRENT_RUNS', section: 'agent', key: 'max_concurrent_runs', help: 'agents at once on this server (4)' },
-  { name: 'KANDEV_ALLOW_PROCESS_RUNTIME', section: 'agent', key: 'allow_process_runtime', help: 'run agent types without a container (false)' },
-  { name: 'KANDEV_ALLOW_LOCAL_REPOSITORIES', section: 'agent', key: 'allow_local_repositories', help: 'clone from paths of this machine (false)' },
-  { name: 'KANDEV_MAX_OUTPUT_BYTES', section: 'agent', key: 'max_output_bytes', help: 'output of one attempt (1073741824)' },
+  {
+    name: 'KANDEV_MAX_CONCURRENT_RUNS',
+    section: 'agent',
+    key: 'max_concurrent_runs',
+    help: 'agents at once on this server (4)',
+  },
+  {
+    name: 'KANDEV_ALLOW_PROCESS_RUNTIME',
+    section: 'agent',
+    key: 'allow_process_runtime',
+    help: 'run agent types without a container (false)',
+  },
+  {
+    name: 'KANDEV_ALLOW_LOCAL_REPOSITORIES',
+    section: 'agent',
+    key: 'allow_local_repositories',
+    help: 'clone from paths of this machine (false)',
+  },
+  {
+    name: 'KANDEV_MAX_OUTPUT_BYTES',
+    section: 'agent',
+    key: 'max_output_bytes',
+    help: 'output of one attempt (1073741824)',
+  },
   { name: 'KANDEV_CLONE_TIMEOUT_SECONDS', section: 'agent', key: 'clone_timeout_seconds', help: '(600)' },
   { name: 'KANDEV_PULL_TIMEOUT_SECONDS', section: 'agent', key: 'pull_timeout_seconds', help: '(1800)' },
   { name: 'KANDEV_STOP_GRACE_SECONDS', section: 'agent', key: 'stop_grace_seconds', help: '(10)' },
   { name: 'KANDEV_AGENT_UID', section: 'agent', key: 'uid', help: 'uid of the agents (your own; 10001 when root)' },
-  { name: 'KANDEV_ENV_ALLOWLIST', section: 'agent', key: 'env_allowlist', help: 'variables that ${NAME} in an agent type may take' },
+  {
+    name: 'KANDEV_ENV_ALLOWLIST',
+    section: 'agent',
+    key: 'env_allowlist',
+    help: 'variables that ${NAME} in an agent type may take',
+  },
 ];

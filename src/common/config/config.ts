@@ -15,6 +15,8 @@ export interface Config extends ParsedConfig {
   /** Identity of this home; names the host that owns runs, and labels its containers. */
   readonly host_id: string;
   readonly jwt_secret: string;
+  /** The environment the server was started with: for what it starts itself, and for `${NAME}` in agent types. */
+  readonly host_environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** A wrong setting. The message is one line that names the setting; `main` prints it and exits. */
@@ -44,6 +46,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     artifacts_directory: join(home, 'artifacts'),
     host_id: keep(join(home, 'host-id'), () => crypto.randomUUID()),
     jwt_secret: jwtSecret(parsed, home),
+    host_environment: { ...env },
   });
 }
 
@@ -57,7 +60,7 @@ function readYaml(file: string, required: boolean): Record<string, unknown> {
     if (value === null || value === undefined) return {};
     if (typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch (error) {
-    throw new ConfigError(`${file}: not valid YAML: ${String((error as Error).message).split('\n')[0]}`);
+    throw new ConfigError(`${file}: not valid YAML: ${(error as Error).message.split('\n')[0]}`);
   }
   throw new ConfigError(`${file}: expected a mapping of sections, such as "server:"`);
 }
@@ -93,7 +96,9 @@ function jwtSecret(config: ParsedConfig, home: string): string {
     );
   }
   if (given !== undefined) {
-    throw new ConfigError(`JWT_SECRET: too short or a known default; unset it here, or use ${MIN_SECRET_LENGTH}+ characters`);
+    throw new ConfigError(
+      `JWT_SECRET: too short or a known default; unset it here, or use ${MIN_SECRET_LENGTH}+ characters`,
+    );
   }
   return keep(join(home, 'secrets', 'jwt-secret'), () => randomBytes(32).toString('hex'));
 }

@@ -37,5 +37,9 @@ export class DomainError extends Error {
 
 /** `not_found` for `task`, `board`, …: the same answer for what does not exist and what is not yours to see. */
 export function notFound(what: string): DomainError {
-  return new DomainError('not_found', `${what.replaceAll(' ', '_')}.not_found`, `There is no such ${what}, or it is not yours to see.`);
+  return new DomainError(
+    'not_found',
+    `${what.replaceAll(' ', '_')}.not_found`,
+    `There is no such ${what}, or it is not yours to see.`,
+  );
 }

@@ -19,6 +19,9 @@ export class ProblemFilter implements ExceptionFilter {
     const retryAfter = known.details['retry_after_seconds'];
     if (typeof retryAfter === 'number') void reply.header('Retry-After', String(retryAfter));
     if (known.kind === 'unauthenticated') void reply.header('WWW-Authenticate', 'Bearer');
-    void reply.status(problem.status).header('Content-Type', 'application/problem+json; charset=utf-8').send(JSON.stringify(problem));
+    void reply
+      .status(problem.status)
+      .header('Content-Type', 'application/problem+json; charset=utf-8')
+      .send(JSON.stringify(problem));
   }
 }

@@ -61,12 +61,21 @@ const FRAMEWORK: Record<number, [ErrorKind, string]> = {
 export function toDomainError(error: unknown): DomainError {
   if (error instanceof DomainError) return error;
   if (error instanceof OptimisticLockError) {
-    return new DomainError('conflict', 'conflict.concurrent_update', 'Somebody else changed it at the same moment. Read it again and retry.');
+    return new DomainError(
+      'conflict',
+      'conflict.concurrent_update',
+      'Somebody else changed it at the same moment. Read it again and retry.',
+    );
   }
-  const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: unknown } | null)?.statusCode;
+  const status =
+    error instanceof HttpException ? error.getStatus() : (error as { statusCode?: unknown } | null)?.statusCode;
   const known = typeof status === 'number' ? FRAMEWORK[status] : undefined;
   if (known) return new DomainError(known[0], known[1], frameworkText(status as number, error));
-  return new DomainError('internal', 'server.error', 'Something went wrong on our side. It is in the log under this correlation id.');
+  return new DomainError(
+    'internal',
+    'server.error',
+    'Something went wrong on our side. It is in the log under this correlation id.',
+  );
 }
 
 /** The problem document for an error, for the path the client asked for. */
@@ -87,6 +96,7 @@ function frameworkText(status: number, error: unknown): string {
   if (status === 404) return 'There is nothing at this address. The API is described at /docs.';
   if (status === 413) return 'The body is larger than the server takes.';
   if (status === 415) return 'Send the body as application/json.';
-  if (status === 400 && error instanceof Error && /json|body|param/i.test(error.message)) return `The request can't be read: ${error.message}.`;
+  if (status === 400 && error instanceof Error && /json|body|param/i.test(error.message))
+    return `The request can't be read: ${error.message}.`;
   return status === 400 ? "The request can't be read." : (TITLE[status] ?? 'Error');
 }

@@ -23,7 +23,9 @@ export class HealthController {
     try {
       await this.orm.em.fork().execute('select 1');
     } catch {
-      throw new DomainError('unavailable', 'server.not_ready', 'The database does not answer.', { checks: { database: 'down' } });
+      throw new DomainError('unavailable', 'server.not_ready', 'The database does not answer.', {
+        checks: { database: 'down' },
+      });
     }
     return { status: 'ok', checks: { database: 'ok' } };
   }

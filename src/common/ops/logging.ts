@@ -18,7 +18,10 @@ export function loggerModule(config: Config): DynamicModule {
   return LoggerModule.forRoot({
     forRoutes: [{ path: '{*all}', method: RequestMethod.ALL }],
     pinoHttp: {
-      logger: pino({ level: config.logging.level, base: { pid: process.pid }, hooks: { logMethod: skipChatter } }, destination(config)),
+      logger: pino(
+        { level: config.logging.level, base: { pid: process.pid }, hooks: { logMethod: skipChatter } },
+        destination(config),
+      ),
       quietReqLogger: true,
       customAttributeKeys: { reqId: 'request_id' },
       autoLogging: { ignore: (request) => QUIET.test(request.url ?? '') },
@@ -37,12 +40,19 @@ export function destination({ logging }: Config): DestinationStream {
   const file = output_path !== 'stdout' && output_path !== 'stderr';
   const stream = output_path === 'stderr' ? process.stderr : process.stdout;
   if (format === 'text' || (format === 'auto' && !file && stream.isTTY)) {
-    return pretty({ destination: file ? output_path : stream.fd, ignore: 'pid,hostname,req', messageFormat: '{if context}[{context}] {end}{msg}', sync: true, singleLine: true });
+    return pretty({
+      destination: file ? output_path : stream.fd,
+      ignore: 'pid,hostname,req',
+      messageFormat: '{if context}[{context}] {end}{msg}',
+      sync: true,
+      singleLine: true,
+    });
   }
   return pino.destination({ dest: file ? output_path : stream.fd, sync: true, mkdir: true });
 }
 
 function skipChatter(this: pino.Logger, args: Parameters<pino.LogFn>, method: pino.LogFn, level: number): void {
-  const { context } = args[0] as unknown as { context?: string };
+  const [first] = args as unknown as [{ context?: string } | string];
+  const context = typeof first === 'object' ? first.context : undefined;
   if (level > INFO || !CHATTY.has(context ?? '') || this.isLevelEnabled('debug')) method.apply(this, args);
 }

@@ -32,7 +32,8 @@ export class Workers implements BeforeApplicationShutdown {
     if (!this.started) return;
     this.started = false;
     for (const result of await Promise.allSettled(this.workers.map((worker) => worker.stop()))) {
-      if (result.status === 'rejected') this.logger.error({ err: result.reason as unknown }, 'a worker did not stop cleanly');
+      if (result.status === 'rejected')
+        this.logger.error({ err: result.reason as unknown }, 'a worker did not stop cleanly');
     }
   }
 }

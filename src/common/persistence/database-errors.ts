@@ -9,6 +9,7 @@ export function violatedUnique(error: unknown): string | undefined {
 /** The database is away or busy, not wrong: waiting helps. SQLSTATE classes 08, 40, 53, 57, or no answer at all. */
 export function isDatabaseAway(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== 'string') return error instanceof DriverException && /terminat|timeout|closed/i.test(error.message);
+  if (typeof code !== 'string')
+    return error instanceof DriverException && /terminat|timeout|closed/i.test(error.message);
   return /^(08|40|53|57)/.test(code) || /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND)/.test(code);
 }

@@ -54,7 +54,10 @@ async function waitUntilReachable(url: string, log: (message: string) => void): 
       const hopeless = code === '28P01' || code === '28000' || code === '3D000'; // wrong password, role or database
       const { hostname, port } = new URL(url);
       if (hopeless || Date.now() > deadline) {
-        throw new Error(`PostgreSQL at ${hostname}:${port || '5432'} refuses us: ${message}. Check DATABASE_URL or DB_HOST, DB_USER, DB_PASSWORD, DB_NAME.`);
+        throw new Error(
+          `PostgreSQL at ${hostname}:${port || '5432'} refuses us: ${message}. Check DATABASE_URL or DB_HOST, DB_USER, DB_PASSWORD, DB_NAME.`,
+          { cause: error },
+        );
       }
       if (!told) log(`waiting for PostgreSQL at ${hostname}:${port || '5432'} …`);
       await new Promise((resolve) => setTimeout(resolve, 500));

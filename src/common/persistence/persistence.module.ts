@@ -12,14 +12,21 @@ import { Transactions } from './transactions.js';
 export class PersistenceModule implements OnApplicationShutdown {
   constructor(private readonly orm: MikroORM) {}
 
-  static forRoot(options: { url: string; entities: Entities; migrations: Migrations; max_conns: number }): DynamicModule {
+  static forRoot(options: {
+    url: string;
+    entities: Entities;
+    migrations: Migrations;
+    max_conns: number;
+  }): DynamicModule {
     return {
       module: PersistenceModule,
       providers: [
         {
           provide: MikroORM,
           useFactory: async () => {
-            const orm = await MikroORM.init(ormOptions(options.url, options.entities, options.migrations, options.max_conns));
+            const orm = await MikroORM.init(
+              ormOptions(options.url, options.entities, options.migrations, options.max_conns),
+            );
             const applied = await migrate(orm);
             if (applied > 0) new Logger('Migrations').log(`applied ${applied} migrations`);
             return orm;

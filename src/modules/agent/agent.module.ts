@@ -3,7 +3,12 @@ import { CONFIG } from '../../common/config/config.module.js';
 import { AgentTypesController } from './api/agent-types.controller.js';
 import { AgentsController } from './api/agents.controller.js';
 import { OutputController } from './api/output.controller.js';
-import { CreateAgentTypeHandler, GetAgentTypeHandler, ListAgentTypesHandler, UpdateAgentTypeHandler } from './app/agent-type.crud.js';
+import {
+  CreateAgentTypeHandler,
+  GetAgentTypeHandler,
+  ListAgentTypesHandler,
+  UpdateAgentTypeHandler,
+} from './app/agent-type.crud.js';
 import {
   FindAttemptAgentHandler,
   FindLatestAgentHandler,

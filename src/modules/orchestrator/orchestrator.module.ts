@@ -6,7 +6,12 @@ import { RunClaims } from './app/run-claims.js';
 import { RunDispatcher } from './app/run-dispatcher.js';
 import { RunDriver } from './app/run-driver.js';
 import { RunKeeper } from './app/run-keeper.js';
-import { FindTasksWithLiveRunHandler, GetOrchestratorStatusHandler, GetQueueHandler, GetRunStatusHandler } from './app/run.queries.js';
+import {
+  FindTasksWithLiveRunHandler,
+  GetOrchestratorStatusHandler,
+  GetQueueHandler,
+  GetRunStatusHandler,
+} from './app/run.queries.js';
 import { StartRunHandler } from './app/start-run.js';
 import { StopRunHandler } from './app/stop-run.js';
 import { RunSync } from './app/sync-run.js';

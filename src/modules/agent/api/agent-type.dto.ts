@@ -13,7 +13,8 @@ const IMAGE = /^(?:[a-zA-Z0-9.-]+(?::\d{1,5})?\/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(
 const TAG = /^\w[\w.-]{0,99}$/;
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]{0,99}$/;
 
-const IsCommand = (): PropertyDecorator => Check('isCommand', commandProblem, { type: 'array', items: { type: 'string' } });
+const IsCommand = (): PropertyDecorator =>
+  Check('isCommand', commandProblem, { type: 'array', items: { type: 'string' } });
 const IsEnvironment = (): PropertyDecorator =>
   Check('isEnvironment', environmentProblem, { type: 'object', additionalProperties: { type: 'string' } });
 const AreCapabilities = (): PropertyDecorator =>
@@ -29,7 +30,12 @@ export class UpdateAgentTypeRequest {
 
   /** Name of the image, without tag. */
   @MayBeAbsent()
-  @IsText({ min: 1, max: 255, pattern: IMAGE, pattern_message: 'must be an image name without tag, such as kandev/demo-agent' })
+  @IsText({
+    min: 1,
+    max: 255,
+    pattern: IMAGE,
+    pattern_message: 'must be an image name without tag, such as kandev/demo-agent',
+  })
   @ApiProperty({ example: 'kandev/demo-agent', required: false })
   docker_image?: string;
 
@@ -83,7 +89,12 @@ export class CreateAgentTypeRequest extends UpdateAgentTypeRequest {
   @ApiProperty({ example: 'my-agent' })
   name: string;
 
-  @IsText({ min: 1, max: 255, pattern: IMAGE, pattern_message: 'must be an image name without tag, such as kandev/demo-agent' })
+  @IsText({
+    min: 1,
+    max: 255,
+    pattern: IMAGE,
+    pattern_message: 'must be an image name without tag, such as kandev/demo-agent',
+  })
   @ApiProperty({ example: 'kandev/demo-agent' })
   declare docker_image: string;
 }
@@ -160,9 +171,11 @@ function environmentProblem(value: unknown): string | undefined {
   const entries: [string, unknown][] = Object.entries(value);
   if (entries.length > 100) return 'must have at most 100 variables';
   for (const [name, text] of entries) {
-    if (!VARIABLE.test(name)) return `must have names of letters, digits and "_": ${JSON.stringify(name.slice(0, 50))} is none`;
-    if (name.startsWith('KANDEV_')) return 'must not set variables named KANDEV_…: those are the server\'s';
-    if (typeof text !== 'string' || text.length > 32_768 || !isStorableText(text)) return `must have a text for ${name}`;
+    if (!VARIABLE.test(name))
+      return `must have names of letters, digits and "_": ${JSON.stringify(name.slice(0, 50))} is none`;
+    if (name.startsWith('KANDEV_')) return "must not set variables named KANDEV_…: those are the server's";
+    if (typeof text !== 'string' || text.length > 32_768 || !isStorableText(text))
+      return `must have a text for ${name}`;
   }
   return undefined;
 }

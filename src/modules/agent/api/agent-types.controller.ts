@@ -7,7 +7,14 @@ import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import { ETAG_HEADER, IfMatch, WithEtag } from '../../../common/http/etag.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
 import { PageQuery, pageRequest } from '../../../common/validation/page.dto.js';
-import { CreateAgentTypeCommand, GetAgentTypeQuery, ListAgentTypesQuery, UpdateAgentTypeCommand } from '../app/agent-type.crud.js';
+import {
+  CreateAgentTypeCommand,
+  GetAgentTypeQuery,
+  ListAgentTypesQuery,
+  UpdateAgentTypeCommand,
+} from '../app/agent-type.crud.js';
+import type { ResourceLimits } from '../contracts/agent.types.js';
+import type { ResourceLimitsDto } from './agent.dto.js';
 import { AgentTypeDto, AgentTypeListDto, CreateAgentTypeRequest, UpdateAgentTypeRequest } from './agent-type.dto.js';
 
 @ApiTags('agent types')
@@ -51,7 +58,7 @@ export class AgentTypesController {
       command: given.command ?? null,
       runtime: given.runtime ?? 'docker',
       protocol: given.protocol ?? 'json-lines',
-      default_resources: { ...given.default_resources },
+      default_resources: limits(given.default_resources),
       environment_vars: given.environment_vars ?? {},
       capabilities: given.capabilities ?? [],
       enabled: given.enabled ?? true,
@@ -62,8 +69,20 @@ export class AgentTypesController {
   @Put(':typeId')
   @WithEtag()
   @ApiOperation({ operationId: 'updateAgentType', summary: 'Change fields of an agent type (administrators)' })
-  @ApiOkResponse({ type: AgentTypeDto, description: 'Changed; attempts under way keep what they began with.', headers: ETAG_HEADER })
-  @ApiProblems(400, 401, [403, 'agent_type.forbidden'], [404, 'agent_type.not_found'], [412, 'precondition.stale'], 413, 415)
+  @ApiOkResponse({
+    type: AgentTypeDto,
+    description: 'Changed; attempts under way keep what they began with.',
+    headers: ETAG_HEADER,
+  })
+  @ApiProblems(
+    400,
+    401,
+    [403, 'agent_type.forbidden'],
+    [404, 'agent_type.not_found'],
+    [412, 'precondition.stale'],
+    413,
+    415,
+  )
   update(
     @CurrentActor() actor: Actor,
     @IdParam('typeId') typeId: string,
@@ -72,7 +91,15 @@ export class AgentTypesController {
   ): Promise<AgentTypeDto> {
     const { default_resources, ...rest } = body;
     const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
-    const changes = { ...given, ...(default_resources ? { default_resources: { ...default_resources } } : {}) };
+    const changes = { ...given, ...(default_resources ? { default_resources: limits(default_resources) } : {}) };
     return this.commands.execute(new UpdateAgentTypeCommand(actor, typeId, changes, versions));
   }
+}
+
+function limits({ cpu_limit, memory_limit, disk_limit }: ResourceLimitsDto = {}): ResourceLimits {
+  return {
+    ...(cpu_limit ? { cpu_limit } : {}),
+    ...(memory_limit ? { memory_limit } : {}),
+    ...(disk_limit ? { disk_limit } : {}),
+  };
 }

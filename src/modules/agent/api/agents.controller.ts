@@ -31,7 +31,11 @@ export class AgentsController {
   @ApiOperation({ operationId: 'listTaskAgents', summary: 'Agent instances of a task, newest first' })
   @ApiOkResponse({ type: AgentInstanceListDto, description: 'A part of the list.' })
   @ApiProblems(400, 401, [404, 'task.not_found'])
-  listOfTask(@CurrentActor() actor: Actor, @IdParam('taskId') taskId: string, @Query() query: AgentListQuery): Promise<AgentInstanceListDto> {
+  listOfTask(
+    @CurrentActor() actor: Actor,
+    @IdParam('taskId') taskId: string,
+    @Query() query: AgentListQuery,
+  ): Promise<AgentInstanceListDto> {
     return this.page(actor, taskId, query);
   }
 
@@ -46,15 +50,24 @@ export class AgentsController {
   @Post('agents/:agentId/stop')
   @HttpCode(200)
   @ApiOperation({ operationId: 'stopAgent', summary: 'Stop a running agent' })
-  @ApiOkResponse({ type: AgentInstanceDto, description: 'Recorded; the agent ends within the grace time. A finished one is left as it is.' })
+  @ApiOkResponse({
+    type: AgentInstanceDto,
+    description: 'Recorded; the agent ends within the grace time. A finished one is left as it is.',
+  })
   @ApiProblems(400, 401, 403, [404, 'agent.not_found'], 413, 415)
-  stop(@CurrentActor() actor: Actor, @IdParam('agentId') agentId: string, @Body() body?: StopAgentRequest): Promise<AgentInstanceDto> {
+  stop(
+    @CurrentActor() actor: Actor,
+    @IdParam('agentId') agentId: string,
+    @Body() body?: StopAgentRequest,
+  ): Promise<AgentInstanceDto> {
     return this.commands.execute(new StopInstanceCommand(actor, agentId, body?.reason ?? null, body?.force ?? false));
   }
 
   private async page(actor: Actor, task_id: string | null, query: AgentListQuery): Promise<AgentInstanceListDto> {
     const filter = { task_id, status: query.status ?? null };
-    const { items, total, next_cursor } = await this.queries.execute(new ListInstancesQuery(actor, filter, pageRequest(query)));
+    const { items, total, next_cursor } = await this.queries.execute(
+      new ListInstancesQuery(actor, filter, pageRequest(query)),
+    );
     return { agents: items, total, next_cursor };
   }
 }

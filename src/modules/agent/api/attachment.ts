@@ -4,6 +4,9 @@
  */
 export function attachment(name: string): string {
   const plain = name.replaceAll(/[^\w.-]/g, '_');
-  const extended = encodeURIComponent(name).replaceAll(/['()*!]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+  const extended = encodeURIComponent(name).replaceAll(
+    /['()*!]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
   return `attachment; filename="${plain}"; filename*=UTF-8''${extended}`;
 }

@@ -22,7 +22,11 @@ export class OutputController {
   @ApiOperation({ operationId: 'listTaskLogs', summary: "Logs of a task's agents, oldest first" })
   @ApiOkResponse({ type: LogListDto, description: 'A part of the logs.' })
   @ApiProblems(400, 401, [404, 'task.not_found'])
-  taskLogs(@CurrentActor() actor: Actor, @IdParam('taskId') taskId: string, @Query() query: LogsQuery): Promise<LogListDto> {
+  taskLogs(
+    @CurrentActor() actor: Actor,
+    @IdParam('taskId') taskId: string,
+    @Query() query: LogsQuery,
+  ): Promise<LogListDto> {
     return this.logs(actor, { task_id: taskId }, query);
   }
 
@@ -30,7 +34,11 @@ export class OutputController {
   @ApiOperation({ operationId: 'listAgentLogs', summary: 'Logs of one agent instance, oldest first' })
   @ApiOkResponse({ type: LogListDto, description: 'A part of the logs.' })
   @ApiProblems(400, 401, [404, 'agent.not_found'])
-  agentLogs(@CurrentActor() actor: Actor, @IdParam('agentId') agentId: string, @Query() query: LogsQuery): Promise<LogListDto> {
+  agentLogs(
+    @CurrentActor() actor: Actor,
+    @IdParam('agentId') agentId: string,
+    @Query() query: LogsQuery,
+  ): Promise<LogListDto> {
     return this.logs(actor, { agent_id: agentId }, query);
   }
 
@@ -43,13 +51,18 @@ export class OutputController {
     @IdParam('taskId') taskId: string,
     @Query() query: ArtifactListQuery,
   ): Promise<ArtifactListDto> {
-    const { items, total, next_cursor } = await this.queries.execute(new ListArtifactsQuery(actor, taskId, pageRequest(query)));
+    const { items, total, next_cursor } = await this.queries.execute(
+      new ListArtifactsQuery(actor, taskId, pageRequest(query)),
+    );
     return { artifacts: items, total, next_cursor };
   }
 
   @Get('orchestrator/tasks/:taskId/artifacts/:artifactId/download')
   @ApiOperation({ operationId: 'downloadArtifact', summary: 'The bytes of one artifact' })
-  @ApiOkResponse({ description: 'The file.', content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } })
+  @ApiOkResponse({
+    description: 'The file.',
+    content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
+  })
   @ApiProblems(400, 401, [404, 'task.not_found', 'artifact.not_found'])
   async download(
     @CurrentActor() actor: Actor,
@@ -57,10 +70,18 @@ export class OutputController {
     @IdParam('artifactId') artifactId: string,
   ): Promise<StreamableFile> {
     const { path, name, size } = await this.queries.execute(new FindArtifactFileQuery(actor, taskId, artifactId));
-    return new StreamableFile(createReadStream(path), { type: 'application/octet-stream', disposition: attachment(name), length: size });
+    return new StreamableFile(createReadStream(path), {
+      type: 'application/octet-stream',
+      disposition: attachment(name),
+      length: size,
+    });
   }
 
-  private async logs(actor: Actor, of: { task_id: string } | { agent_id: string }, query: LogsQuery): Promise<LogListDto> {
+  private async logs(
+    actor: Actor,
+    of: { task_id: string } | { agent_id: string },
+    query: LogsQuery,
+  ): Promise<LogListDto> {
     const filter = { levels: query.level ?? null, since: query.since ?? null };
     const page = { limit: query.limit, offset: query.offset, cursor: null };
     const { items, total } = await this.queries.execute(new ListLogsQuery(actor, of, filter, page));

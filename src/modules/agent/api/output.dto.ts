@@ -30,7 +30,12 @@ export class LogsQuery {
 
   /** Logs since this time. */
   @MayBeAbsent()
-  @Check('isTime', timeProblem, { type: 'string', format: 'date-time', required: false, example: '2026-01-09T10:00:00Z' })
+  @Check('isTime', timeProblem, {
+    type: 'string',
+    format: 'date-time',
+    required: false,
+    example: '2026-01-09T10:00:00Z',
+  })
   since?: string;
 }
 

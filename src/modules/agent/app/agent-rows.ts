@@ -32,7 +32,9 @@ type ViewFields = Pick<
 >;
 
 /** What other modules see of an instance. */
-export function toView(row: { [K in keyof ViewFields]: ViewFields[K] | null | undefined } & { id: string }): AgentInstanceView {
+export function toView(
+  row: { [K in keyof ViewFields]: ViewFields[K] | null | undefined } & { id: string },
+): AgentInstanceView {
   return {
     id: row.id,
     run_id: row.run_id as string,

@@ -111,7 +111,11 @@ export class ListAgentTypesHandler implements IQueryHandler<ListAgentTypesQuery>
 
   execute({ page }: ListAgentTypesQuery): Promise<Page<AgentTypeView>> {
     return this.transactions.run(async (tx) => {
-      const [types, total] = await tx.em.findAndCount(AgentType, {}, { orderBy: { name: 'asc' }, limit: page.limit, offset: page.offset });
+      const [types, total] = await tx.em.findAndCount(
+        AgentType,
+        {},
+        { orderBy: { name: 'asc' }, limit: page.limit, offset: page.offset },
+      );
       return { items: types.map(toView), total, next_cursor: null };
     });
   }

@@ -68,12 +68,25 @@ export class GetStartableAgentTypeHandler implements IQueryHandler<GetStartableA
       .where('name', '=', name)
       .executeTakeFirst();
     if (!type) throw notFound('agent type');
-    if (!type.enabled) throw new DomainError('conflict', 'agent_type.disabled', `The agent type ${name} is disabled. Choose another one or ask an administrator.`);
+    if (!type.enabled)
+      throw new DomainError(
+        'conflict',
+        'agent_type.disabled',
+        `The agent type ${name} is disabled. Choose another one or ask an administrator.`,
+      );
     if (type.protocol !== 'json-lines') {
-      throw new DomainError('unsupported', 'agent_type.unsupported_protocol', `The agent type ${name} speaks ${type.protocol}, which this server does not speak yet.`);
+      throw new DomainError(
+        'unsupported',
+        'agent_type.unsupported_protocol',
+        `The agent type ${name} speaks ${type.protocol}, which this server does not speak yet.`,
+      );
     }
     if (type.runtime === 'process' && !this.config.agent.allow_process_runtime) {
-      throw new DomainError('conflict', 'agent_type.process_runtime_off', 'This server does not run agents without a container (KANDEV_ALLOW_PROCESS_RUNTIME).');
+      throw new DomainError(
+        'conflict',
+        'agent_type.process_runtime_off',
+        'This server does not run agents without a container (KANDEV_ALLOW_PROCESS_RUNTIME).',
+      );
     }
     return type;
   }
@@ -94,7 +107,7 @@ export class ReadMessagesHandler implements IQueryHandler<ReadMessagesQuery> {
       .limit(limit)
       .execute();
     return rows.map(({ type, timestamp, agent_id, run_id, seq, data }) => {
-      return { type, timestamp: toTimestamp(timestamp), agent_id, task_id, run_id, seq: Number(seq), data };
+      return { type, timestamp: toTimestamp(timestamp), agent_id, task_id, run_id, seq, data };
     });
   }
 }
@@ -103,15 +116,17 @@ export class ReadMessagesHandler implements IQueryHandler<ReadMessagesQuery> {
 export class GetStreamHeadsHandler implements IQueryHandler<GetStreamHeadsQuery> {
   constructor(private readonly transactions: Transactions) {}
 
-  async execute({ task_ids }: GetStreamHeadsQuery): Promise<{ task_id: string; head_seq: number; first_seq: number }[]> {
+  async execute({
+    task_ids,
+  }: GetStreamHeadsQuery): Promise<{ task_id: string; head_seq: number; first_seq: number }[]> {
     if (task_ids.length === 0) return [];
-    const { rows } = await sql<{ task_id: string; head_seq: string; first_seq: string }>`
+    const { rows } = await sql<{ task_id: string; head_seq: number; first_seq: number }>`
       select asked.task_id, coalesce(stream.head_seq, 0) as head_seq, coalesce(first.seq, 0) as first_seq
       from unnest(${task_ids}::uuid[]) as asked (task_id)
       left join task_streams stream on stream.task_id = asked.task_id
       left join lateral (select seq from acp_messages m where m.task_id = asked.task_id order by seq limit 1) first on true
     `.execute(this.transactions.kysely<StreamDB>());
-    return rows.map((row) => ({ task_id: row.task_id, head_seq: Number(row.head_seq), first_seq: Number(row.first_seq) }));
+    return rows.map((row) => ({ task_id: row.task_id, head_seq: row.head_seq, first_seq: row.first_seq }));
   }
 }
 

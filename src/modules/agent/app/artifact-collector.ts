@@ -42,7 +42,8 @@ export class ArtifactCollector {
     }
     for (const [path, type] of named) {
       if (artifacts.has(path) || artifacts.size >= MAX_FILES) continue;
-      const inside = relativeTo(WORKSPACE_IN_CONTAINER, path) ?? relativeTo(this.workspaces.path(instance.task_id), path);
+      const inside =
+        relativeTo(WORKSPACE_IN_CONTAINER, path) ?? relativeTo(this.workspaces.path(instance.task_id), path);
       if (inside === undefined) continue;
       const file = await this.files.find(this.workspaces.path(instance.task_id), inside, MAX_BYTES);
       if (file) artifacts.set(path, await this.keep(instance, file, path, type));
@@ -71,9 +72,12 @@ export class ArtifactCollector {
       .orderBy('seq')
       .execute();
     const named = new Map<string, string>();
-    for (const entry of rows.flatMap(({ data }) => (Array.isArray(data['artifacts']) ? (data['artifacts'] as unknown[]) : []))) {
+    for (const entry of rows.flatMap(({ data }) =>
+      Array.isArray(data['artifacts']) ? (data['artifacts'] as unknown[]) : [],
+    )) {
       const { path, type } = (entry ?? {}) as { path?: unknown; type?: unknown };
-      if (typeof path === 'string') named.set(posix.normalize(path), typeof type === 'string' ? type.slice(0, MAX_TYPE_LENGTH) : 'file');
+      if (typeof path === 'string')
+        named.set(posix.normalize(path), typeof type === 'string' ? type.slice(0, MAX_TYPE_LENGTH) : 'file');
     }
     return named;
   }

@@ -90,7 +90,10 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
         return;
       } catch (error) {
         if (signal.aborted || error instanceof Fenced) return;
-        this.logger.error({ err: error, agent_id: claim.agent_id, tries }, 'an attempt was interrupted; going on with it');
+        this.logger.error(
+          { err: error, agent_id: claim.agent_id, tries },
+          'an attempt was interrupted; going on with it',
+        );
         if (tries >= MAX_TRIES && !isDatabaseAway(error)) await this.giveUp(attempt, claim);
         await sleep(Math.min(200 * 2 ** tries, MAX_PAUSE_MS), undefined, { signal }).catch(() => undefined);
       }
@@ -98,7 +101,10 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
   }
 
   private async giveUp(attempt: Attempt, claim: Claim): Promise<void> {
-    const failure = new AttemptFailure('server.error', 'The server could not go on with this attempt; its log tells why.');
+    const failure = new AttemptFailure(
+      'server.error',
+      'The server could not go on with this attempt; its log tells why.',
+    );
     await attempt.giveUp(failure).catch((error: unknown) => {
       this.logger.error({ err: error, agent_id: claim.agent_id }, 'an attempt could not be ended');
     });

@@ -13,6 +13,7 @@ import { MessageLog } from './message-log.js';
 /** What every attempt works with; one object, because attempts are not made by the injector. */
 @Injectable()
 export class AttemptTools {
+  // oxlint-disable-next-line max-params -- a bundle is what this class is for
   constructor(
     @Inject(CONFIG) readonly config: Config,
     readonly transactions: Transactions,

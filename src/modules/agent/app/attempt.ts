@@ -1,3 +1,4 @@
+import { faultPoint } from '../../../common/ops/fault-points.js';
 import type { AttemptTask } from '../contracts/agent.commands.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
 import type { ContainerRuntime } from '../domain/container-runtime.js';
@@ -61,9 +62,12 @@ export class Attempt {
 
   private async bringUp(instance: AgentInstance, signal: AbortSignal): Promise<void> {
     const observed = await this.runtime.inspect(instance.id);
-    const untouched = observed.state === 'created' || (observed.state === 'absent' && !(await this.tools.runDirectories.wasStarted(instance.id)));
+    const untouched =
+      observed.state === 'created' ||
+      (observed.state === 'absent' && !(await this.tools.runDirectories.wasStarted(instance.id)));
     if (untouched) await this.launch(instance, AbortSignal.any([signal, this.stopWish.signal]));
     await this.tools.journal.started(this.claim);
+    faultPoint('agent.running');
   }
 
   private async launch(instance: AgentInstance, signal: AbortSignal): Promise<void> {
@@ -73,14 +77,20 @@ export class Attempt {
     const report = (message: string, percent?: number): void => this.report(message, percent);
     const checkout = { task_id: this.task.id, repository_url: this.task.repository_url, branch: this.task.branch };
     const workspace = await workspaces.prepare(checkout, specs.user, report, signal);
+    faultPoint('workspace.in_place');
     await runDirectories.prepare(instance.id, specs.taskFile(instance, this.task), specs.user);
+    faultPoint('run_directory.prepared');
     instance.image_id ??= await this.runtime.prepareImage(instance.image_name, report, signal);
     await journal.record(this.claim, { image_id: instance.image_id });
+    faultPoint('image.resolved');
     const spec = specs.make(instance, this.task, workspace);
     const created = await this.runtime.create(spec);
+    faultPoint('container.created');
     signal.throwIfAborted();
     await journal.record(this.claim, created); // the last fence before the agent runs
+    faultPoint('container.recorded');
     await this.runtime.start(spec, created.container_id);
+    faultPoint('container.started');
   }
 
   private async follow(instance: AgentInstance, signal: AbortSignal): Promise<void> {
@@ -90,7 +100,12 @@ export class Attempt {
     const either = AbortSignal.any([signal, leaving.signal]);
     const { task_id, run_id, id: agent_id, stdout_offset, stderr_offset } = fresh;
     const target = { task_id, run_id, agent_id, epoch: this.claim.epoch, stdout_offset, stderr_offset };
-    const capture = new OutputCapture(target, { transactions, log, runDirectories, max_output_bytes: config.agent.max_output_bytes });
+    const capture = new OutputCapture(target, {
+      transactions,
+      log,
+      runDirectories,
+      max_output_bytes: config.agent.max_output_bytes,
+    });
     const exited = this.runtime.waitForExit(agent_id, either).finally(() => capture.agentHasEnded());
     exited.catch(() => undefined); // awaited below; until then its rejection is nobody's
     // A stop that fails here is asked for again by whoever wants the run stopped.
@@ -115,7 +130,12 @@ export class Attempt {
     }
   }
 
-  private async conclude(instance: AgentInstance, exit: Exit | 'vanished', killed_for: AttemptFailure | null): Promise<void> {
+  private async conclude(
+    instance: AgentInstance,
+    exit: Exit | 'vanished',
+    killed_for: AttemptFailure | null,
+  ): Promise<void> {
+    faultPoint('agent.exited');
     const { journal, artifacts } = this.tools;
     const { result_status, result_summary, stop_requested_at, resource_limits } = await journal.read(this.claim);
     const outcome = decideOutcome({
@@ -125,24 +145,35 @@ export class Attempt {
       stop_requested: stop_requested_at != null,
       memory_limit: resource_limits?.memory_limit,
     });
-    await journal.ended(this.claim, outcome, await artifacts.collect(instance));
+    const collected = await artifacts.collect(instance);
+    faultPoint('artifacts.collected');
+    await journal.ended(this.claim, outcome, collected);
+    faultPoint('agent.ended');
   }
 
   /** The rows have all of it: container and run directory may go. A kill before leaves it to the sweeper. */
   private async cleanUp(agentId: string): Promise<void> {
     await this.runtime.remove(agentId);
+    faultPoint('container.removed');
     await this.tools.runDirectories.remove(agentId);
   }
 
   private report(message: string, percent: number | undefined): void {
-    this.tools.journal.tell(this.claim, message, percent === undefined ? {} : { progress: percent }).catch(() => undefined);
+    this.tools.journal
+      .tell(this.claim, message, percent === undefined ? {} : { progress: percent })
+      .catch(() => undefined);
   }
 }
 
 /** The outcome of what ends an attempt before its agent could run; undefined for what does not end it. */
 function earlyOutcome(error: unknown): Outcome | undefined {
   if (error instanceof StopWished) {
-    return { trigger: 'stopped', exit_code: null, failure_code: 'agent.stopped', message: 'Stopped before the agent was started.' };
+    return {
+      trigger: 'stopped',
+      exit_code: null,
+      failure_code: 'agent.stopped',
+      message: 'Stopped before the agent was started.',
+    };
   }
   return error instanceof AttemptFailure ? failed(error) : undefined;
 }

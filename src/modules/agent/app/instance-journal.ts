@@ -40,7 +40,10 @@ export class InstanceJournal {
   }
 
   /** What preparation has found out. @throws Fenced */
-  async record(claim: Claim, found: Pick<Partial<AgentInstance>, 'image_id' | 'container_id' | 'container_name'>): Promise<void> {
+  async record(
+    claim: Claim,
+    found: Pick<Partial<AgentInstance>, 'image_id' | 'container_id' | 'container_name'>,
+  ): Promise<void> {
     await this.transactions.run(async (tx) => void Object.assign(await this.lock(tx, claim), found));
   }
 
@@ -65,12 +68,17 @@ export class InstanceJournal {
   }
 
   /** A stop was asked for; true when it was not known before. Not fenced: whoever asks, asks the present owner. */
-  async stopRequested(agentId: string, reason: string | null): Promise<{ instance: AgentInstance | null; first: boolean }> {
+  async stopRequested(
+    agentId: string,
+    reason: string | null,
+  ): Promise<{ instance: AgentInstance | null; first: boolean }> {
     return this.transactions.run(async (tx) => {
       const instance = await tx.em.findOne(AgentInstance, { id: agentId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (!instance?.isLive() || instance.stop_requested_at) return { instance, first: false };
       instance.stop_requested_at = new Date();
-      await this.append(tx, instance, [statusMessage(instance.status, 'stopping on request', reason ? { reason } : {})]);
+      await this.append(tx, instance, [
+        statusMessage(instance.status, 'stopping on request', reason ? { reason } : {}),
+      ]);
       return { instance, first: true };
     });
   }
@@ -95,7 +103,11 @@ export class InstanceJournal {
   }
 
   private async lock(tx: Tx, { agent_id, epoch }: Claim): Promise<AgentInstance> {
-    const instance = await tx.em.findOne(AgentInstance, { id: agent_id, epoch }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    const instance = await tx.em.findOne(
+      AgentInstance,
+      { id: agent_id, epoch },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
     if (!instance) throw new Fenced();
     return instance;
   }

@@ -53,7 +53,12 @@ export class GetInstanceHandler implements IQueryHandler<GetInstanceQuery> {
 
   async execute({ actor, agent_id }: GetInstanceQuery): Promise<InstanceView> {
     await requireAgent(this.transactions, this.queries, actor, agent_id);
-    const row = await this.transactions.kysely<AgentDB>().selectFrom('agent_instances').selectAll().where('id', '=', agent_id).executeTakeFirstOrThrow();
+    const row = await this.transactions
+      .kysely<AgentDB>()
+      .selectFrom('agent_instances')
+      .selectAll()
+      .where('id', '=', agent_id)
+      .executeTakeFirstOrThrow();
     return toInstanceView(row);
   }
 }
@@ -86,17 +91,47 @@ export class ListInstancesHandler implements IQueryHandler<ListInstancesQuery> {
       if (boards !== 'all') instances = instances.where('board_id', '=', sql<string>`any(${boards}::uuid[])`);
     }
     if (filter.status) instances = instances.where('status', 'in', filter.status);
-    const { total } = await instances.select((by) => by.fn.countAll<string>().as('total')).executeTakeFirstOrThrow();
-    const rows = await instances.selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc').limit(page.limit).offset(page.offset).execute();
-    return { items: rows.map(toInstanceView), total: Number(total), next_cursor: null };
+    const { total } = await instances.select((by) => by.fn.countAll<number>().as('total')).executeTakeFirstOrThrow();
+    const rows = await instances
+      .selectAll()
+      .orderBy('created_at', 'desc')
+      .orderBy('id', 'desc')
+      .limit(page.limit)
+      .offset(page.offset)
+      .execute();
+    return { items: rows.map(toInstanceView), total: total, next_cursor: null };
   }
 }
 
 function toInstanceView(row: Selectable<AgentDB['agent_instances']>): InstanceView {
-  const { id, task_id, run_id, attempt, agent_type, runtime, container_id, container_name, status, image_name, image_id } = row;
+  const {
+    id,
+    task_id,
+    run_id,
+    attempt,
+    agent_type,
+    runtime,
+    container_id,
+    container_name,
+    status,
+    image_name,
+    image_id,
+  } = row;
   const { exit_code, failure_code, error_message, result_summary } = row;
   return {
-    ...{ id, task_id, run_id, attempt, agent_type, runtime, container_id, container_name, status, image_name, image_id },
+    ...{
+      id,
+      task_id,
+      run_id,
+      attempt,
+      agent_type,
+      runtime,
+      container_id,
+      container_name,
+      status,
+      image_name,
+      image_id,
+    },
     ...{ exit_code, failure_code, error_message, result_summary },
     started_at: toTimestamp(row.started_at),
     stopped_at: toTimestamp(row.stopped_at),

@@ -1,6 +1,7 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { LockMode } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { faultPoint } from '../../../common/ops/fault-points.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import { LaunchAgentCommand } from '../contracts/agent.commands.js';
@@ -22,14 +23,18 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
   ) {}
 
   async execute(command: LaunchAgentCommand): Promise<AgentInstanceView> {
-    const instance = await this.transactions.run(async (tx) => (await this.takeOver(tx, command)) ?? this.create(tx, command));
+    const instance = await this.transactions.run(
+      async (tx) => (await this.takeOver(tx, command)) ?? this.create(tx, command),
+    );
+    faultPoint('agent.row_created');
     if (instance.isLive()) this.supervisor.supervise(instance, command.task);
     return toView(instance);
   }
 
   private async takeOver(tx: Tx, { run_id, attempt, epoch }: LaunchAgentCommand): Promise<AgentInstance | null> {
     const instance = await tx.em.findOne(AgentInstance, { run_id, attempt }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-    if (instance && instance.epoch > epoch) throw new DomainError('conflict', 'run.fenced', 'Another server has taken this run over.');
+    if (instance && instance.epoch > epoch)
+      throw new DomainError('conflict', 'run.fenced', 'Another server has taken this run over.');
     if (instance) instance.epoch = epoch;
     return instance;
   }
@@ -39,14 +44,25 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
     if (!type) throw notFound('agent type');
     const { run_id, attempt, epoch, task } = command;
     const instance = tx.em.create(AgentInstance, {
-      ...{ id: uuidv7(), task_id: task.id, board_id: task.board_id, run_id, attempt, epoch, agent_type: type.name, runtime: type.runtime },
+      ...{
+        id: uuidv7(),
+        task_id: task.id,
+        board_id: task.board_id,
+        run_id,
+        attempt,
+        epoch,
+        agent_type: type.name,
+        runtime: type.runtime,
+      },
       image_name: type.imageName(),
       command: type.command,
       environment_vars: type.environment_vars,
       resource_limits: type.default_resources,
     });
     await tx.em.flush();
-    await this.journal.append(tx, instance, [statusMessage('PENDING', `attempt ${attempt} with ${type.name}`, { attempt, agent_type: type.name })]);
+    await this.journal.append(tx, instance, [
+      statusMessage('PENDING', `attempt ${attempt} with ${type.name}`, { attempt, agent_type: type.name }),
+    ]);
     return instance;
   }
 }

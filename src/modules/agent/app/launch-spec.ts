@@ -61,13 +61,16 @@ export class LaunchSpecs {
   private resolve(variables: Record<string, string>): Record<string, string> {
     const allowed = new Set(this.config.agent.env_allowlist);
     const value = (name: string): string => {
-      const found = allowed.has(name) ? process.env[name] : undefined;
+      const found = allowed.has(name) ? this.config.host_environment[name] : undefined;
       if (found) return found;
       const why = allowed.has(name) ? 'is not set on the server' : 'is not in KANDEV_ENV_ALLOWLIST';
       throw new AttemptFailure('agent.environment', `The agent type asks for the variable ${name}, which ${why}.`);
     };
     return Object.fromEntries(
-      Object.entries(variables).map(([name, text]) => [name, text.replaceAll(/\$\{(\w+)\}/g, (_, asked: string) => value(asked))]),
+      Object.entries(variables).map(([name, text]) => [
+        name,
+        text.replaceAll(/\$\{(\w+)\}/g, (_, asked: string) => value(asked)),
+      ]),
     );
   }
 

@@ -33,10 +33,12 @@ export class MessageLog {
     const { head_seq } = await db
       .insertInto('task_streams')
       .values({ task_id, head_seq: drafts.length })
-      .onConflict((conflict) => conflict.column('task_id').doUpdateSet({ head_seq: sql<number>`task_streams.head_seq + ${drafts.length}` }))
+      .onConflict((conflict) =>
+        conflict.column('task_id').doUpdateSet({ head_seq: sql<number>`task_streams.head_seq + ${drafts.length}` }),
+      )
       .returning('head_seq')
       .executeTakeFirstOrThrow();
-    const first = Number(head_seq) - drafts.length + 1;
+    const first = head_seq - drafts.length + 1;
     await sql`
       insert into acp_messages (task_id, seq, run_id, agent_id, type, level, timestamp, data)
       select ${task_id}::uuid, ${first}::bigint + n - 1, ${run_id}::uuid, ${agent_id}::uuid, type, level, at, data::jsonb
@@ -47,7 +49,9 @@ export class MessageLog {
     const messages = drafts.map(({ type, timestamp, data }, index): AcpMessage => {
       return { type, timestamp, agent_id, task_id, run_id, seq: first + index, data };
     });
-    tx.afterCommit(() => this.events.publish(new MessagesAppendedEvent(task_id, messages)));
+    tx.afterCommit(() => {
+      this.events.publish(new MessagesAppendedEvent(task_id, messages));
+    });
   }
 }
 

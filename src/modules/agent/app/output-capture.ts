@@ -1,3 +1,4 @@
+import { faultPoint } from '../../../common/ops/fault-points.js';
 import type { MessageDraft } from '../../../common/acp/acp-message.js';
 import { parseLine } from '../../../common/acp/parse-line.js';
 import { WakeUp } from '../../../common/bus/wake-up.js';
@@ -31,7 +32,12 @@ export class OutputCapture {
 
   constructor(
     private readonly target: CaptureTarget,
-    private readonly deps: { transactions: Transactions; log: MessageLog; runDirectories: RunDirectories; max_output_bytes: number },
+    private readonly deps: {
+      transactions: Transactions;
+      log: MessageLog;
+      runDirectories: RunDirectories;
+      max_output_bytes: number;
+    },
   ) {
     this.offsets = { stdout: target.stdout_offset, stderr: target.stderr_offset };
   }
@@ -77,7 +83,11 @@ export class OutputCapture {
       const { lines, next_offset } = await readLines(file, source, this.offsets[source], atEnd);
       if (next_offset === this.offsets[source]) continue;
       const now = new Date();
-      await this.store(source, next_offset, lines.map((line) => parseLine(line, now)));
+      await this.store(
+        source,
+        next_offset,
+        lines.map((line) => parseLine(line, now)),
+      );
       advanced = true;
     }
     return advanced;
@@ -93,9 +103,13 @@ export class OutputCapture {
 
   private async checkSize(file: OutputFile, source: OutputSource): Promise<void> {
     const size = await file.size();
-    if (size < this.offsets[source]) throw new AttemptFailure('agent.output_truncated', 'The agent has cut off its own output.');
+    if (size < this.offsets[source])
+      throw new AttemptFailure('agent.output_truncated', 'The agent has cut off its own output.');
     if (size > this.deps.max_output_bytes) {
-      throw new AttemptFailure('agent.output_limit', `The agent wrote more than ${this.deps.max_output_bytes} bytes of output (KANDEV_MAX_OUTPUT_BYTES).`);
+      throw new AttemptFailure(
+        'agent.output_limit',
+        `The agent wrote more than ${this.deps.max_output_bytes} bytes of output (KANDEV_MAX_OUTPUT_BYTES).`,
+      );
     }
   }
 
@@ -103,6 +117,7 @@ export class OutputCapture {
     const { agent_id, epoch } = this.target;
     const column = OFFSET[source];
     const result = lastResult(drafts);
+    faultPoint('output.read');
     await this.deps.transactions.run(async (tx) => {
       const updated = await tx
         .kysely<AgentDB>()
@@ -115,13 +130,19 @@ export class OutputCapture {
       if (updated.numUpdatedRows !== 1n) throw new Fenced();
       await this.deps.log.append(tx, this.target, drafts);
     });
+    faultPoint('output.stored');
     this.offsets[source] = next;
   }
 }
 
 /** The columns that the last deciding `result` among the messages sets. */
-function lastResult(drafts: MessageDraft[]): { result_status?: 'completed' | 'failed'; result_summary?: string | null } {
-  const last = drafts.findLast(({ type, data }) => type === 'result' && (data['status'] === 'completed' || data['status'] === 'failed'));
+function lastResult(drafts: MessageDraft[]): {
+  result_status?: 'completed' | 'failed';
+  result_summary?: string | null;
+} {
+  const last = drafts.findLast(
+    ({ type, data }) => type === 'result' && (data['status'] === 'completed' || data['status'] === 'failed'),
+  );
   if (!last) return {};
   const { status, summary } = last.data;
   return {

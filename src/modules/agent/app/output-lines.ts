@@ -16,7 +16,12 @@ export interface ReadLines {
  * written stays for the next call, unless `atEnd`. Needs nothing but the offset: a piece of a long line is known
  * by the byte before it.
  */
-export async function readLines(file: OutputFile, source: OutputSource, offset: number, atEnd: boolean): Promise<ReadLines> {
+export async function readLines(
+  file: OutputFile,
+  source: OutputSource,
+  offset: number,
+  atEnd: boolean,
+): Promise<ReadLines> {
   const back = offset > 0 ? 1 : 0;
   const buffer = await file.read(offset - back, MAX_LINE_BYTES + back);
   const bytes = buffer.subarray(back);
@@ -29,7 +34,10 @@ export async function readLines(file: OutputFile, source: OutputSource, offset: 
   }
   if (position === 0 && bytes.length === MAX_LINE_BYTES) {
     const cut = characterBoundary(bytes);
-    return { lines: [{ source, bytes: bytes.subarray(0, cut), continues: true, continued: inLine }], next_offset: offset + cut };
+    return {
+      lines: [{ source, bytes: bytes.subarray(0, cut), continues: true, continued: inLine }],
+      next_offset: offset + cut,
+    };
   }
   if (atEnd && position < bytes.length && bytes.length < MAX_LINE_BYTES) {
     lines.push({ source, bytes: bytes.subarray(position), continued: inLine && position === 0 });

@@ -51,19 +51,24 @@ export class ListLogsHandler implements IQueryHandler<ListLogsQuery> {
     logs = 'task_id' in of ? logs.where('task_id', '=', of.task_id) : logs.where('agent_id', '=', of.agent_id);
     if (filter.levels) logs = logs.where('level', 'in', filter.levels);
     if (filter.since) logs = logs.where('timestamp', '>=', sql<Date>`${filter.since}::timestamptz`);
-    const { total } = await logs.select((by) => by.fn.countAll<string>().as('total')).executeTakeFirstOrThrow();
-    const rows = await logs.select(['seq', 'timestamp', 'level', 'data']).orderBy('seq').limit(page.limit).offset(page.offset).execute();
+    const { total } = await logs.select((by) => by.fn.countAll<number>().as('total')).executeTakeFirstOrThrow();
+    const rows = await logs
+      .select(['seq', 'timestamp', 'level', 'data'])
+      .orderBy('seq')
+      .limit(page.limit)
+      .offset(page.offset)
+      .execute();
     const items = rows.map(({ seq, timestamp, level, data }): LogLine => {
       const { message, metadata } = data;
       return {
-        seq: Number(seq),
+        seq: seq,
         timestamp: toTimestamp(timestamp),
         level: level ?? 'info',
         message: typeof message === 'string' ? message : JSON.stringify(message ?? ''),
         metadata: typeof metadata === 'object' && metadata !== null ? (metadata as Record<string, unknown>) : {},
       };
     });
-    return { items, total: Number(total), next_cursor: null };
+    return { items, total: total, next_cursor: null };
   }
 }
 
@@ -100,13 +105,29 @@ export class ListArtifactsHandler implements IQueryHandler<ListArtifactsQuery> {
   async execute({ actor, task_id, page }: ListArtifactsQuery): Promise<Page<ArtifactView>> {
     await this.queries.execute(new GetTaskQuery(actor, task_id));
     const artifacts = this.transactions.kysely<AgentDB>().selectFrom('artifacts').where('task_id', '=', task_id);
-    const { total } = await artifacts.select((by) => by.fn.countAll<string>().as('total')).executeTakeFirstOrThrow();
-    const rows = await artifacts.selectAll().orderBy('created_at').orderBy('id').limit(page.limit).offset(page.offset).execute();
+    const { total } = await artifacts.select((by) => by.fn.countAll<number>().as('total')).executeTakeFirstOrThrow();
+    const rows = await artifacts
+      .selectAll()
+      .orderBy('created_at')
+      .orderBy('id')
+      .limit(page.limit)
+      .offset(page.offset)
+      .execute();
     const items = rows.map(({ id, name, type, path, size, sha256, agent_instance_id, created_at }): ArtifactView => {
       const download_url = `/api/v1/orchestrator/tasks/${task_id}/artifacts/${id}/download`;
-      return { id, name, type, path, size: Number(size), sha256, agent_instance_id, created_at: toTimestamp(created_at), download_url };
+      return {
+        id,
+        name,
+        type,
+        path,
+        size: size,
+        sha256,
+        agent_instance_id,
+        created_at: toTimestamp(created_at),
+        download_url,
+      };
     });
-    return { items, total: Number(total), next_cursor: null };
+    return { items, total: total, next_cursor: null };
   }
 }
 
@@ -129,7 +150,11 @@ export class FindArtifactFileHandler implements IQueryHandler<FindArtifactFileQu
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  async execute({ actor, task_id, artifact_id }: FindArtifactFileQuery): Promise<{ path: string; name: string; size: number }> {
+  async execute({
+    actor,
+    task_id,
+    artifact_id,
+  }: FindArtifactFileQuery): Promise<{ path: string; name: string; size: number }> {
     await this.queries.execute(new GetTaskQuery(actor, task_id));
     const row = await this.transactions
       .kysely<AgentDB>()
@@ -139,7 +164,7 @@ export class FindArtifactFileHandler implements IQueryHandler<FindArtifactFileQu
       .where('task_id', '=', task_id)
       .executeTakeFirst();
     if (!row) throw notFound('artifact');
-    return { path: artifactPath(this.config, task_id, row.id), name: row.name, size: Number(row.size) };
+    return { path: artifactPath(this.config, task_id, row.id), name: row.name, size: row.size };
   }
 }
 
@@ -151,7 +176,12 @@ export async function requireAgent(
   agentId: string,
   permission: 'read' | 'write' = 'read',
 ): Promise<{ task_id: string }> {
-  const row = await transactions.kysely<AgentDB>().selectFrom('agent_instances').select('task_id').where('id', '=', agentId).executeTakeFirst();
+  const row = await transactions
+    .kysely<AgentDB>()
+    .selectFrom('agent_instances')
+    .select('task_id')
+    .where('id', '=', agentId)
+    .executeTakeFirst();
   if (!row) throw notFound('agent');
   await queries.execute(new GetTaskQuery(actor, row.task_id, permission)).catch((error: unknown) => {
     throw (error as { kind?: string }).kind === 'not_found' ? notFound('agent') : error;

@@ -1,5 +1,14 @@
 /** States of an agent instance. The table's CHECK lists the same. */
-export const AGENT_STATUSES = ['PENDING', 'STARTING', 'RUNNING', 'PAUSED', 'COMPLETED', 'FAILED', 'STOPPED', 'LOST'] as const;
+export const AGENT_STATUSES = [
+  'PENDING',
+  'STARTING',
+  'RUNNING',
+  'PAUSED',
+  'COMPLETED',
+  'FAILED',
+  'STOPPED',
+  'LOST',
+] as const;
 export type AgentStatus = (typeof AGENT_STATUSES)[number];
 
 export type Runtime = 'docker' | 'process';

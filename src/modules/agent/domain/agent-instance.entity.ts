@@ -41,7 +41,10 @@ export const AgentInstanceSchema = defineEntity({
     stdout_offset: p.bigint('number').defaultRaw('0'),
     stderr_offset: p.bigint('number').defaultRaw('0'),
     created_at: p.datetime(3).defaultRaw('now()'),
-    updated_at: p.datetime(3).defaultRaw('now()').onUpdate(() => new Date()),
+    updated_at: p
+      .datetime(3)
+      .defaultRaw('now()')
+      .onUpdate(() => new Date()),
   },
   checks: [
     {

@@ -1,7 +1,16 @@
 import type { AgentStatus } from '../contracts/agent.types.js';
 
 /** What can happen to an agent instance. */
-export const AGENT_TRIGGERS = ['prepare', 'started', 'pause', 'resume', 'completed', 'failed', 'stopped', 'vanished'] as const;
+export const AGENT_TRIGGERS = [
+  'prepare',
+  'started',
+  'pause',
+  'resume',
+  'completed',
+  'failed',
+  'stopped',
+  'vanished',
+] as const;
 export type AgentTrigger = (typeof AGENT_TRIGGERS)[number];
 
 const ENDS = { completed: 'COMPLETED', failed: 'FAILED', stopped: 'STOPPED', vanished: 'LOST' } as const;
@@ -23,7 +32,12 @@ export function nextAgentStatus(status: AgentStatus, trigger: AgentTrigger): Age
   return AGENT_TRANSITIONS[status][trigger];
 }
 
-export const LIVE_AGENT_STATUSES = ['PENDING', 'STARTING', 'RUNNING', 'PAUSED'] as const satisfies readonly AgentStatus[];
+export const LIVE_AGENT_STATUSES = [
+  'PENDING',
+  'STARTING',
+  'RUNNING',
+  'PAUSED',
+] as const satisfies readonly AgentStatus[];
 
 export function isLiveAgent(status: AgentStatus): boolean {
   return (LIVE_AGENT_STATUSES as readonly AgentStatus[]).includes(status);

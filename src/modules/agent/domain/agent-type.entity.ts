@@ -21,7 +21,10 @@ export const AgentTypeSchema = defineEntity({
     enabled: p.boolean().default(true),
     version: p.integer().version().default(1),
     created_at: p.datetime(3).defaultRaw('now()'),
-    updated_at: p.datetime(3).defaultRaw('now()').onUpdate(() => new Date()),
+    updated_at: p
+      .datetime(3)
+      .defaultRaw('now()')
+      .onUpdate(() => new Date()),
   },
   checks: [
     { name: 'agent_types_runtime_check', expression: "runtime in ('docker', 'process')" },

@@ -16,7 +16,10 @@ export const AcpMessageSchema = defineEntity({
     created_at: p.datetime(3).defaultRaw('now()'),
   },
   checks: [
-    { name: 'acp_messages_type_check', expression: "type in ('progress', 'log', 'result', 'error', 'status', 'heartbeat')" },
+    {
+      name: 'acp_messages_type_check',
+      expression: "type in ('progress', 'log', 'result', 'error', 'status', 'heartbeat')",
+    },
   ],
 });
 

@@ -68,30 +68,55 @@ export interface Evidence {
 export function decideOutcome(evidence: Evidence): Outcome {
   const { exit, killed_for, result_status, result_summary } = evidence;
   const exit_code = exit === 'vanished' ? null : exit.exit_code;
-  const failed = (failure_code: FailureCode, message: string): Outcome => ({ trigger: 'failed', exit_code, failure_code, message });
+  const failed = (failure_code: FailureCode, message: string): Outcome => ({
+    trigger: 'failed',
+    exit_code,
+    failure_code,
+    message,
+  });
 
   if (result_status === 'completed') return { trigger: 'completed', exit_code, failure_code: null, message: null };
   if (killed_for) return failed(killed_for.code, killed_for.message);
   if (evidence.stop_requested) {
-    return { trigger: 'stopped', exit_code, failure_code: 'agent.stopped', message: 'The agent was stopped on request.' };
+    return {
+      trigger: 'stopped',
+      exit_code,
+      failure_code: 'agent.stopped',
+      message: 'The agent was stopped on request.',
+    };
   }
-  if (result_status === 'failed') return failed('agent.reported_failure', result_summary ?? 'The agent reported that it has failed.');
+  if (result_status === 'failed')
+    return failed('agent.reported_failure', result_summary ?? 'The agent reported that it has failed.');
   if (exit === 'vanished') {
-    const message = 'The container or process is gone, and nobody saw it end: removed from outside, or the host was restarted.';
+    const message =
+      'The container or process is gone, and nobody saw it end: removed from outside, or the host was restarted.';
     return { trigger: 'vanished', exit_code: null, failure_code: 'agent.lost', message };
   }
   return byExit(exit, evidence.memory_limit, failed);
 }
 
-function byExit(exit: Exit, memoryLimit: string | undefined, failed: (code: FailureCode, message: string) => Outcome): Outcome {
+function byExit(
+  exit: Exit,
+  memoryLimit: string | undefined,
+  failed: (code: FailureCode, message: string) => Outcome,
+): Outcome {
   const code = exit.exit_code;
   if (code === 0) return { trigger: 'completed', exit_code: 0, failure_code: null, message: null };
   if (exit.oom_killed) {
-    return failed('agent.oom_killed', `The agent was killed because it used more memory than its limit (${memoryLimit ?? 'none'}). Raise memory_limit of its agent type.`);
+    return failed(
+      'agent.oom_killed',
+      `The agent was killed because it used more memory than its limit (${memoryLimit ?? 'none'}). Raise memory_limit of its agent type.`,
+    );
   }
-  if (code === 127) return failed('agent.command_not_found', 'The command of the agent type is not in the image (exit code 127).');
-  if (code === 126) return failed('agent.command_not_found', 'The command of the agent type can not be executed (exit code 126).');
+  if (code === 127)
+    return failed('agent.command_not_found', 'The command of the agent type is not in the image (exit code 127).');
+  if (code === 126)
+    return failed('agent.command_not_found', 'The command of the agent type can not be executed (exit code 126).');
   if (code === 137) return failed('agent.killed', 'The agent was killed from outside with SIGKILL (exit code 137).');
-  if (code !== null && code > 128 && code < 160) return failed('agent.killed', `The agent was ended by signal ${code - 128} (exit code ${code}).`);
-  return failed('agent.exit_code', `The agent ended with exit code ${code ?? 'unknown'}. Its last messages may tell why.`);
+  if (code !== null && code > 128 && code < 160)
+    return failed('agent.killed', `The agent was ended by signal ${code - 128} (exit code ${code}).`);
+  return failed(
+    'agent.exit_code',
+    `The agent ended with exit code ${code ?? 'unknown'}. Its last messages may tell why.`,
+  );
 }

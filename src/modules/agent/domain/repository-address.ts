@@ -20,7 +20,8 @@ export function checkRepositoryAddress(url: string, policy: RepositoryPolicy): v
   };
   if (url.startsWith('-') || /[\0-\x1f\x7f]/.test(url)) refuse('it is not an address');
   if (LOCAL.test(url)) {
-    if (!policy.allow_local_repositories) refuse('this server does not clone from paths of its own machine (KANDEV_ALLOW_LOCAL_REPOSITORIES)');
+    if (!policy.allow_local_repositories)
+      refuse('this server does not clone from paths of its own machine (KANDEV_ALLOW_LOCAL_REPOSITORIES)');
     return;
   }
   if (!REMOTE.test(url) && !SCP_LIKE.test(url)) refuse('use https://, ssh://, git:// or user@host:path');

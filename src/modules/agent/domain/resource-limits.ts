@@ -11,7 +11,11 @@ export function parseSize(text: string): number | undefined {
 }
 
 /** Limits in the engine's units: billionths of a core, bytes. Undefined: unlimited. */
-export function engineLimits(limits: ResourceLimits): { nano_cpus?: number; memory_bytes?: number; disk_bytes?: number } {
+export function engineLimits(limits: ResourceLimits): {
+  nano_cpus?: number;
+  memory_bytes?: number;
+  disk_bytes?: number;
+} {
   const cpus = limits.cpu_limit === undefined ? Number.NaN : Number(limits.cpu_limit);
   return {
     ...(cpus > 0 ? { nano_cpus: Math.round(cpus * 1e9) } : {}),

@@ -18,7 +18,14 @@ import {
   TriggerRequest,
 } from './orchestrator.dto.js';
 
-const NOT_STARTABLE = [409, 'run.already_live', 'run.task_not_startable', 'run.no_agent_type', 'agent_type.disabled', 'agent_type.process_runtime_off'] as const;
+const NOT_STARTABLE = [
+  409,
+  'run.already_live',
+  'run.task_not_startable',
+  'run.no_agent_type',
+  'agent_type.disabled',
+  'agent_type.process_runtime_off',
+] as const;
 const NOT_FOUND = [404, 'task.not_found', 'agent_type.not_found'] as const;
 const UNSUPPORTED = [501, 'agent_type.unsupported_protocol'] as const;
 
@@ -62,8 +69,14 @@ export class OrchestratorController {
   @ApiOperation({ operationId: 'startRun', summary: 'Queue a run of a task' })
   @ApiAcceptedResponse({ type: RunReceiptDto, description: 'Queued; follow it on the stream.' })
   @ApiProblems(400, 401, 403, NOT_FOUND, NOT_STARTABLE, 413, 415, UNSUPPORTED)
-  start(@CurrentActor() actor: Actor, @IdParam('taskId') taskId: string, @Body() body?: StartRunRequest): Promise<RunReceiptDto> {
-    return this.commands.execute(new StartRunCommand(actor, taskId, { agent_type: body?.agent_type, priority: body?.priority }));
+  start(
+    @CurrentActor() actor: Actor,
+    @IdParam('taskId') taskId: string,
+    @Body() body?: StartRunRequest,
+  ): Promise<RunReceiptDto> {
+    return this.commands.execute(
+      new StartRunCommand(actor, taskId, { agent_type: body?.agent_type, priority: body?.priority }),
+    );
   }
 
   @Post('tasks/:taskId/stop')
@@ -71,7 +84,11 @@ export class OrchestratorController {
   @ApiOperation({ operationId: 'stopRun', summary: "Stop a task's run" })
   @ApiOkResponse({ type: RunReceiptDto, description: 'Recorded; the run ends within the grace time.' })
   @ApiProblems(400, 401, 403, [404, 'task.not_found'], [409, 'run.none_live'], 413, 415)
-  stop(@CurrentActor() actor: Actor, @IdParam('taskId') taskId: string, @Body() body?: StopRunRequest): Promise<RunReceiptDto> {
+  stop(
+    @CurrentActor() actor: Actor,
+    @IdParam('taskId') taskId: string,
+    @Body() body?: StopRunRequest,
+  ): Promise<RunReceiptDto> {
     return this.commands.execute(new StopRunCommand(actor, taskId, body?.reason ?? null, body?.force ?? false));
   }
 

@@ -33,7 +33,12 @@ export class RunAutomation implements OnModuleInit {
 
   /** A person's hand on the card: into progress starts the task's agent, to an end stops it. */
   private async followTask(event: DeliveredEvent): Promise<void> {
-    const { run_id, actor_id, old_state, new_state } = event.data as { run_id: string | null; actor_id: string | null; old_state: TaskState; new_state: TaskState };
+    const { run_id, actor_id, old_state, new_state } = event.data as {
+      run_id: string | null;
+      actor_id: string | null;
+      old_state: TaskState;
+      new_state: TaskState;
+    };
     if (run_id !== null || actor_id === null) return; // a run moved it
     const actor: Actor = { user_id: actor_id, role: 'system' }; // what the person may do was checked when the card was moved
     try {
@@ -46,7 +51,10 @@ export class RunAutomation implements OnModuleInit {
       }
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
-      this.logger.log({ task_id: event.aggregate_id, code: error.code }, `nothing to do for the moved task: ${error.message}`);
+      this.logger.log(
+        { task_id: event.aggregate_id, code: error.code },
+        `nothing to do for the moved task: ${error.message}`,
+      );
     }
   }
 }

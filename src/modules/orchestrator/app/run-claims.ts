@@ -38,7 +38,13 @@ export class RunClaims {
     return this.db()
       .updateTable('runs')
       .set({
-        ...{ state: 'STARTING', host_id: this.config.host_id, lease_owner: LEASE_OWNER, lease_expires_at: leaseEnd, updated_at: now },
+        ...{
+          state: 'STARTING',
+          host_id: this.config.host_id,
+          lease_owner: LEASE_OWNER,
+          lease_expires_at: leaseEnd,
+          updated_at: now,
+        },
         epoch: sql<number>`epoch + 1`,
         attempt: sql<number>`attempt + 1`,
         version: sql<number>`version + 1`,
@@ -56,7 +62,7 @@ export class RunClaims {
           .skipLocked(),
       )
       .returning(CLAIMED)
-      .executeTakeFirst() as Promise<ClaimedRun | undefined>;
+      .executeTakeFirst();
   }
 
   /**
@@ -66,12 +72,18 @@ export class RunClaims {
   async takeOver(which: 'all' | 'expired'): Promise<ClaimedRun[]> {
     let query = this.db()
       .updateTable('runs')
-      .set({ lease_owner: LEASE_OWNER, lease_expires_at: leaseEnd, epoch: sql<number>`epoch + 1`, version: sql<number>`version + 1` })
+      .set({
+        lease_owner: LEASE_OWNER,
+        lease_expires_at: leaseEnd,
+        epoch: sql<number>`epoch + 1`,
+        version: sql<number>`version + 1`,
+      })
       .where('host_id', '=', this.config.host_id)
       .where('state', 'in', HELD_STATES);
     query = query.where((by) => by.or([by('lease_owner', 'is', null), by('lease_owner', '!=', LEASE_OWNER)]));
-    if (which === 'expired') query = query.where((by) => by.or([by('lease_expires_at', '<', now), by('lease_owner', 'is', null)]));
-    return query.returning(CLAIMED).execute() as Promise<ClaimedRun[]>;
+    if (which === 'expired')
+      query = query.where((by) => by.or([by('lease_expires_at', '<', now), by('lease_owner', 'is', null)]));
+    return query.returning(CLAIMED).execute();
   }
 
   /** Extends the leases of this process; returns the runs it still holds. */
@@ -82,23 +94,27 @@ export class RunClaims {
       .where('lease_owner', '=', LEASE_OWNER)
       .where('state', 'in', HELD_STATES)
       .returning(CLAIMED)
-      .execute() as Promise<ClaimedRun[]>;
+      .execute();
   }
 
   /** How many runs this server's host works on now. */
   async countHeld(): Promise<number> {
     const { count } = await this.db()
       .selectFrom('runs')
-      .select((by) => by.fn.countAll<string>().as('count'))
+      .select((by) => by.fn.countAll<number>().as('count'))
       .where('host_id', '=', this.config.host_id)
       .where('state', 'in', HELD_STATES)
       .executeTakeFirstOrThrow();
-    return Number(count);
+    return count;
   }
 
   /** Hands the leases back, so that the next server need not wait for them to run out. */
   async releaseAll(): Promise<void> {
-    await this.db().updateTable('runs').set({ lease_owner: null, lease_expires_at: null }).where('lease_owner', '=', LEASE_OWNER).execute();
+    await this.db()
+      .updateTable('runs')
+      .set({ lease_owner: null, lease_expires_at: null })
+      .where('lease_owner', '=', LEASE_OWNER)
+      .execute();
   }
 
   private db() {

@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { faultPoint } from '../../../common/ops/fault-points.js';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { Workers, type Worker } from '../../../common/ops/workers.js';
@@ -40,7 +41,9 @@ export class RunDispatcher implements OnModuleInit, Worker {
 
   private async loop(): Promise<void> {
     while (!this.stopping) {
-      await this.dispatch().catch((error: unknown) => this.logger.error({ err: error }, 'dispatching failed; again soon'));
+      await this.dispatch().catch((error: unknown) =>
+        this.logger.error({ err: error }, 'dispatching failed; again soon'),
+      );
       if (!this.stopping) await this.signal.wait(POLL_MS);
     }
   }
@@ -50,6 +53,7 @@ export class RunDispatcher implements OnModuleInit, Worker {
       const run = await this.claims.claimNext();
       if (!run) return;
       this.logger.log({ run_id: run.id, task_id: run.task_id, attempt: run.attempt, epoch: run.epoch }, 'run claimed');
+      faultPoint('run.claimed');
       await this.driver.drive(run);
     }
   }

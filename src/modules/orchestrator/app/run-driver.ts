@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { faultPoint } from '../../../common/ops/fault-points.js';
 import { SYSTEM } from '../../../common/auth/actor.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { LaunchAgentCommand, StopAgentCommand } from '../../agent/contracts/agent.commands.js';
@@ -20,9 +21,14 @@ export class RunDriver {
   async drive(run: ClaimedRun): Promise<void> {
     try {
       await this.sync.followRun(run.id);
-      const { id, board_id, title, description, repository_url, branch } = await this.queries.execute(new GetTaskQuery(SYSTEM, run.task_id));
+      faultPoint('task.dispatched');
+      const { id, board_id, title, description, repository_url, branch } = await this.queries.execute(
+        new GetTaskQuery(SYSTEM, run.task_id),
+      );
       const task = { id, board_id, title, description, repository_url, branch };
-      const agent = await this.commands.execute(new LaunchAgentCommand(run.id, run.attempt, run.epoch, run.agent_type, task));
+      const agent = await this.commands.execute(
+        new LaunchAgentCommand(run.id, run.attempt, run.epoch, run.agent_type, task),
+      );
       const wish = await this.sync.stopWish(run.id);
       if (wish) await this.commands.execute(new StopAgentCommand(agent.id, wish.reason, wish.force));
       await this.sync.followAgent(run.id);

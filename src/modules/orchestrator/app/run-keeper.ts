@@ -44,7 +44,7 @@ export class RunKeeper implements OnModuleInit, Worker {
   }
 
   private async loop(): Promise<void> {
-    for (let first = true; !this.stopping; ) {
+    for (let first = true; !this.stopping;) {
       try {
         await this.takeOver(first ? 'all' : 'expired');
         first = false;

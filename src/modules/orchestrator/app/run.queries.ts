@@ -19,8 +19,14 @@ export class FindTasksWithLiveRunHandler implements IQueryHandler<FindTasksWithL
   constructor(private readonly transactions: Transactions) {}
 
   async execute({ filter }: FindTasksWithLiveRunQuery): Promise<string[]> {
-    const query = this.transactions.kysely<RunDB>().selectFrom('runs').select('task_id').where('state', 'in', LIVE_RUN_STATES);
-    const rows = await ('task_id' in filter ? query.where('task_id', '=', filter.task_id) : query.where('board_id', '=', filter.board_id)).execute();
+    const query = this.transactions
+      .kysely<RunDB>()
+      .selectFrom('runs')
+      .select('task_id')
+      .where('state', 'in', LIVE_RUN_STATES);
+    const rows = await (
+      'task_id' in filter ? query.where('task_id', '=', filter.task_id) : query.where('board_id', '=', filter.board_id)
+    ).execute();
     return rows.map(({ task_id }) => task_id);
   }
 }
@@ -47,13 +53,13 @@ export class GetOrchestratorStatusHandler implements IQueryHandler<GetOrchestrat
     const { queued } = await this.transactions
       .kysely<RunDB>()
       .selectFrom('runs')
-      .select((by) => by.fn.countAll<string>().as('queued'))
+      .select((by) => by.fn.countAll<number>().as('queued'))
       .where('state', '=', 'QUEUED')
       .executeTakeFirstOrThrow();
     return {
       status: 'running',
       active_agents: await this.claims.countHeld(),
-      queued_tasks: Number(queued),
+      queued_tasks: queued,
       uptime_seconds: Math.floor(process.uptime()),
       last_heartbeat: new Date().toISOString(),
     };
@@ -90,7 +96,7 @@ export class GetQueueHandler implements IQueryHandler<GetQueueQuery> {
     const boards = await this.queries.execute(new ListVisibleBoardsQuery(actor));
     let queued = this.transactions.kysely<RunDB>().selectFrom('runs').where('state', '=', 'QUEUED');
     if (boards !== 'all') queued = queued.where('board_id', '=', sql<string>`any(${boards}::uuid[])`);
-    const { total } = await queued.select((by) => by.fn.countAll<string>().as('total')).executeTakeFirstOrThrow();
+    const { total } = await queued.select((by) => by.fn.countAll<number>().as('total')).executeTakeFirstOrThrow();
     const rows = await queued
       .select(['id', 'task_id', 'priority', 'queued_at'])
       .orderBy('priority', 'desc')
@@ -102,7 +108,7 @@ export class GetQueueHandler implements IQueryHandler<GetQueueQuery> {
     const items = rows.map(({ id, task_id, priority, queued_at }) => {
       return { task_id, run_id: id, priority, queued_at: toTimestamp(queued_at), estimated_start: null };
     });
-    return { items, total: Number(total), next_cursor: null };
+    return { items, total: total, next_cursor: null };
   }
 }
 
@@ -152,7 +158,8 @@ export class GetRunStatusHandler implements IQueryHandler<GetRunStatusQuery> {
       .orderBy('id', 'desc')
       .limit(1)
       .executeTakeFirst();
-    const agent = run && run.attempt > 0 ? await this.queries.execute(new FindAttemptAgentQuery(run.id, run.attempt)) : null;
+    const agent =
+      run && run.attempt > 0 ? await this.queries.execute(new FindAttemptAgentQuery(run.id, run.attempt)) : null;
     const told = agent ? await this.queries.execute(new GetProgressQuery(agent.id)) : null;
     return {
       task_id,

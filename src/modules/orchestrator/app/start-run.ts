@@ -31,7 +31,14 @@ export class StartRunHandler implements ICommandHandler<StartRunCommand> {
     const priority = options.force ? FORCED_PRIORITY : (options.priority ?? task.priority);
     try {
       return await this.transactions.run(async (tx) => {
-        const run = tx.em.create(Run, { id: uuidv7(), task_id, board_id: task.board_id, agent_type, priority, requested_by: actor.user_id });
+        const run = tx.em.create(Run, {
+          id: uuidv7(),
+          task_id,
+          board_id: task.board_id,
+          agent_type,
+          priority,
+          requested_by: actor.user_id,
+        });
         await tx.em.flush();
         tx.emit(new RunStateChangedEvent(run.id, run.version, { task_id, state: run.state }));
         tx.afterCommit(() => this.signal.ring());
@@ -39,7 +46,11 @@ export class StartRunHandler implements ICommandHandler<StartRunCommand> {
       });
     } catch (error) {
       if (violatedUnique(error) === 'runs_one_live_per_task') {
-        throw new DomainError('conflict', 'run.already_live', 'This task has a run under way. Stop it first, or wait for its end.');
+        throw new DomainError(
+          'conflict',
+          'run.already_live',
+          'This task has a run under way. Stop it first, or wait for its end.',
+        );
       }
       if (error instanceof ForeignKeyConstraintViolationException) throw notFound('task'); // deleted a moment ago
       throw error;
@@ -48,7 +59,11 @@ export class StartRunHandler implements ICommandHandler<StartRunCommand> {
 
   private async startableAgentType(name: string | null): Promise<string> {
     if (name === null) {
-      throw new DomainError('conflict', 'run.no_agent_type', 'The task has no agent type. Set one on the task, or name one in the request.');
+      throw new DomainError(
+        'conflict',
+        'run.no_agent_type',
+        'The task has no agent type. Set one on the task, or name one in the request.',
+      );
     }
     return (await this.queries.execute(new GetStartableAgentTypeQuery(name))).name;
   }

@@ -30,7 +30,11 @@ export class StopRunHandler implements ICommandHandler<StopRunCommand> {
 
   private recordWish(task_id: string, reason: string | null, force: boolean): Promise<Run> {
     return this.transactions.run(async (tx) => {
-      const run = await tx.em.findOne(Run, { task_id, state: { $in: [...LIVE_RUN_STATES] } }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      const run = await tx.em.findOne(
+        Run,
+        { task_id, state: { $in: [...LIVE_RUN_STATES] } },
+        { lockMode: LockMode.PESSIMISTIC_WRITE },
+      );
       if (!run) throw new DomainError('conflict', 'run.none_live', 'This task has no run to stop.');
       const changed = run.apply('stop', new Date());
       if (changed) run.stop_reason = reason;

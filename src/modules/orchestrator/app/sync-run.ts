@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { LockMode } from '@mikro-orm/core';
+import { faultPoint } from '../../../common/ops/fault-points.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import { FindAttemptAgentQuery } from '../../agent/contracts/agent.queries.js';
 import type { AgentInstanceView, AgentStatus } from '../../agent/contracts/agent.types.js';
@@ -52,6 +53,7 @@ export class RunSync {
     const agent = await this.queries.execute(new FindAttemptAgentQuery(runId, run.attempt));
     const trigger = agent && TRIGGER[agent.status];
     if (trigger) await this.apply(runId, agent, trigger);
+    if (trigger && trigger !== 'agent_running') faultPoint('run.ended');
   }
 
   /** The task follows its run. */
@@ -62,6 +64,7 @@ export class RunSync {
     const agent = run.attempt === 0 ? null : await this.queries.execute(new FindAttemptAgentQuery(runId, run.attempt));
     const reason = run.failure_message ?? run.stop_reason ?? null;
     await this.commands.execute(new ApplyRunToTaskCommand(run.task_id, run.id, outcome, reason, agent?.id ?? null));
+    if (outcome !== 'dispatched') faultPoint('task.ended');
   }
 
   /** What the user has asked of a run that is being stopped; null for any other. */
@@ -72,7 +75,9 @@ export class RunSync {
 
   /** Ends a run that could not even get an agent instance. */
   async fail(runId: string, code: string, message: string): Promise<void> {
-    await this.transactions.run((tx) => this.take(tx, runId, 'agent_failed', { failure_code: code, error_message: message }));
+    await this.transactions.run((tx) =>
+      this.take(tx, runId, 'agent_failed', { failure_code: code, error_message: message }),
+    );
   }
 
   private async apply(runId: string, agent: AgentInstanceView, trigger: RunTrigger): Promise<void> {

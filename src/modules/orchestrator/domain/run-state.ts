@@ -1,7 +1,15 @@
 import type { RunState } from '../contracts/run.types.js';
 
 /** What can happen to a run. */
-export const RUN_TRIGGERS = ['claim', 'agent_running', 'stop', 'agent_completed', 'agent_failed', 'agent_stopped', 'requeue'] as const;
+export const RUN_TRIGGERS = [
+  'claim',
+  'agent_running',
+  'stop',
+  'agent_completed',
+  'agent_failed',
+  'agent_stopped',
+  'requeue',
+] as const;
 export type RunTrigger = (typeof RUN_TRIGGERS)[number];
 
 const AGENT_ENDS = { agent_completed: 'COMPLETED', agent_failed: 'FAILED', agent_stopped: 'CANCELLED' } as const;
@@ -25,7 +33,13 @@ export function nextRunState(state: RunState, trigger: RunTrigger): RunState | u
   return RUN_TRANSITIONS[state][trigger];
 }
 
-export const LIVE_RUN_STATES = ['QUEUED', 'STARTING', 'RUNNING', 'PAUSED', 'STOPPING'] as const satisfies readonly RunState[];
+export const LIVE_RUN_STATES = [
+  'QUEUED',
+  'STARTING',
+  'RUNNING',
+  'PAUSED',
+  'STOPPING',
+] as const satisfies readonly RunState[];
 
 export function isLive(state: RunState): boolean {
   return (LIVE_RUN_STATES as readonly RunState[]).includes(state);

@@ -33,12 +33,16 @@ export const RunSchema = defineEntity({
     started_at: p.datetime(3).nullable(),
     finished_at: p.datetime(3).nullable(),
     created_at: p.datetime(3).defaultRaw('now()'),
-    updated_at: p.datetime(3).defaultRaw('now()').onUpdate(() => new Date()),
+    updated_at: p
+      .datetime(3)
+      .defaultRaw('now()')
+      .onUpdate(() => new Date()),
   },
   checks: [
     {
       name: 'runs_state_check',
-      expression: "state in ('QUEUED', 'STARTING', 'RUNNING', 'PAUSED', 'STOPPING', 'COMPLETED', 'FAILED', 'CANCELLED')",
+      expression:
+        "state in ('QUEUED', 'STARTING', 'RUNNING', 'PAUSED', 'STOPPING', 'COMPLETED', 'FAILED', 'CANCELLED')",
     },
     { name: 'runs_priority_check', expression: 'priority >= 0 and priority <= 10' },
   ],

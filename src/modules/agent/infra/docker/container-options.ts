@@ -29,7 +29,11 @@ export function containerName(agentId: string): string {
  * user of its own, a read-only root with sized tmpfs, limits on memory (and no swap), processes and files, no
  * network, mounts made by this function alone.
  */
-export function containerOptions(spec: LaunchSpec, command: string[], home: { id: string; path: string }): ContainerCreateOptions {
+export function containerOptions(
+  spec: LaunchSpec,
+  command: string[],
+  home: { id: string; path: string },
+): ContainerCreateOptions {
   const { uid, gid } = spec.user;
   const limits = engineLimits(spec.limits);
   const tmpfs = (size: string, mode: string) => `rw,nosuid,nodev,size=${size},mode=${mode},uid=${uid},gid=${gid}`;

@@ -31,7 +31,8 @@ export class DockerImages {
     }
     await abortable(pull, signal);
     const pulled = await this.find(name);
-    if (!pulled) throw new AttemptFailure('image.unavailable', `The image ${name} was pulled, but the engine does not have it.`);
+    if (!pulled)
+      throw new AttemptFailure('image.unavailable', `The image ${name} was pulled, but the engine does not have it.`);
     return pulled;
   }
 
@@ -60,14 +61,19 @@ export class DockerImages {
         let told = 0;
         const onEvent = (event: PullEvent): void => {
           const { id, progressDetail } = event;
-          if (id && progressDetail?.total) layers.set(id, { current: progressDetail.current ?? 0, total: progressDetail.total });
+          if (id && progressDetail?.total)
+            layers.set(id, { current: progressDetail.current ?? 0, total: progressDetail.total });
           const percent = percentOf([...layers.values()]);
           if (percent >= told + 5) report(`pulling the image ${name}: ${layers.size} layers`, (told = percent));
         };
         this.docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()), onEvent);
       });
     } catch (error) {
-      if (timeout.aborted) throw new AttemptFailure('image.unavailable', `The image ${name} could not be pulled within ${this.pullTimeoutSeconds} s.`);
+      if (timeout.aborted)
+        throw new AttemptFailure(
+          'image.unavailable',
+          `The image ${name} could not be pulled within ${this.pullTimeoutSeconds} s.`,
+        );
       throw engineFailure(error, 'image.unavailable', `The image ${name} is not on this host and can't be pulled`);
     }
   }

@@ -3,7 +3,12 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type Docker from 'dockerode';
 import { CONFIG } from '../../../../common/config/config.module.js';
 import type { Config } from '../../../../common/config/config.js';
-import { ContainerRuntime, type LaunchSpec, type Observed, type ProgressReport } from '../../domain/container-runtime.js';
+import {
+  ContainerRuntime,
+  type LaunchSpec,
+  type Observed,
+  type ProgressReport,
+} from '../../domain/container-runtime.js';
 import { AttemptFailure, type Exit } from '../../domain/outcome.js';
 import { containerName, containerOptions, LABEL_AGENT, LABEL_HOME } from './container-options.js';
 import { DockerImages } from './docker-images.js';
@@ -47,7 +52,10 @@ export class DockerRuntime extends ContainerRuntime {
     try {
       const command = spec.command ?? (await this.images.defaultCommand(spec.image_id ?? spec.image_name));
       if (command.length === 0) {
-        throw new AttemptFailure('container.start_failed', `The image ${spec.image_name} names no command, and neither does the agent type.`);
+        throw new AttemptFailure(
+          'container.start_failed',
+          `The image ${spec.image_name} names no command, and neither does the agent type.`,
+        );
       }
       const container = await this.docker.createContainer(
         containerOptions(spec, command, { id: this.config.host_id, path: this.config.home }),
@@ -74,7 +82,11 @@ export class DockerRuntime extends ContainerRuntime {
       const { Id: container_id, State: state } = await this.docker.getContainer(containerName(agentId)).inspect();
       if (state.Running || state.Paused || state.Restarting) return { state: 'running', container_id };
       if (state.Status === 'created') return { state: 'created', container_id };
-      const exit: Exit = { exit_code: state.ExitCode, oom_killed: state.OOMKilled, ...(state.Error ? { error: state.Error } : {}) };
+      const exit: Exit = {
+        exit_code: state.ExitCode,
+        oom_killed: state.OOMKilled,
+        ...(state.Error ? { error: state.Error } : {}),
+      };
       return { state: 'exited', container_id, exit };
     } catch (error) {
       if (engineStatus(error) === 404) return { state: 'absent' };
@@ -83,7 +95,7 @@ export class DockerRuntime extends ContainerRuntime {
   }
 
   async waitForExit(agentId: string, signal: AbortSignal): Promise<Exit | 'vanished'> {
-    for (let downSince = 0; ; ) {
+    for (let downSince = 0; ;) {
       signal.throwIfAborted();
       try {
         const observed = await this.inspect(agentId);
@@ -94,7 +106,8 @@ export class DockerRuntime extends ContainerRuntime {
         await this.docker.getContainer(observed.container_id).wait({ abortSignal: signal });
       } catch (error) {
         signal.throwIfAborted();
-        if (downSince === 0) this.logger.warn({ err: error, agent_id: agentId }, 'the engine does not answer; waiting for it');
+        if (downSince === 0)
+          this.logger.warn({ err: error, agent_id: agentId }, 'the engine does not answer; waiting for it');
         downSince ||= Date.now();
         await sleep(ENGINE_RETRY_MS, undefined, { signal });
       }
@@ -131,6 +144,9 @@ export class DockerRuntime extends ContainerRuntime {
   private async findOwn(agentId: string): Promise<string> {
     const { Id: id, Config: config } = await this.docker.getContainer(containerName(agentId)).inspect();
     if (config.Labels[LABEL_HOME] === this.config.host_id && config.Labels[LABEL_AGENT] === agentId) return id;
-    throw new AttemptFailure('container.start_failed', `A container named ${containerName(agentId)} exists, and it is not ours.`);
+    throw new AttemptFailure(
+      'container.start_failed',
+      `A container named ${containerName(agentId)} exists, and it is not ours.`,
+    );
   }
 }

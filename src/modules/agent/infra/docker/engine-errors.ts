@@ -21,14 +21,21 @@ export function engineMessage(error: unknown): string {
 /** No answer at all: the engine is down, or we may not talk to it. */
 export function isEngineDown(error: unknown): boolean {
   const { code, statusCode } = error as EngineError;
-  return statusCode === undefined && code !== undefined && /^(ECONN|ENOENT|EACCES|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND)/.test(code);
+  return (
+    statusCode === undefined &&
+    code !== undefined &&
+    /^(ECONN|ENOENT|EACCES|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND)/.test(code)
+  );
 }
 
 /** The failure a user reads: what the engine said, or that there is none. */
 export function engineFailure(error: unknown, code: FailureCode, what: string): AttemptFailure {
   if (error instanceof AttemptFailure) return error;
   if (isEngineDown(error)) {
-    return new AttemptFailure('engine.unavailable', 'The Docker engine does not answer. Check that it runs and that the server may use its socket (DOCKER_HOST).');
+    return new AttemptFailure(
+      'engine.unavailable',
+      'The Docker engine does not answer. Check that it runs and that the server may use its socket (DOCKER_HOST).',
+    );
   }
   return new AttemptFailure(code, `${what}: ${engineMessage(error)}`);
 }

@@ -30,12 +30,14 @@ export class HostRunDirectories extends RunDirectories {
     const directory = this.path(agentId);
     await mkdir(join(directory, 'artifacts'), { recursive: true, mode: 0o700 });
     for (const file of Object.values(FILE_OF)) await (await open(join(directory, file), 'a', 0o600)).close();
-    if (!(await exists(join(directory, 'in')))) await promisify(execFile)('mkfifo', ['-m', '600', join(directory, 'in')]);
+    if (!(await exists(join(directory, 'in'))))
+      await promisify(execFile)('mkfifo', ['-m', '600', join(directory, 'in')]);
     const taskFile = join(directory, 'task.json');
     await writeFile(`${taskFile}.new`, `${JSON.stringify(task, null, 2)}\n`, { mode: 0o600 });
     await rename(`${taskFile}.new`, taskFile);
     if (!needsChown(user)) return;
-    for (const file of ['', 'artifacts', 'in', 'out', 'err', 'task.json']) await chown(join(directory, file), user.uid, user.gid);
+    for (const file of ['', 'artifacts', 'in', 'out', 'err', 'task.json'])
+      await chown(join(directory, file), user.uid, user.gid);
   }
 
   async openOutput(agentId: string, source: OutputSource): Promise<OutputFile | null> {

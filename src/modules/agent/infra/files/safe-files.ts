@@ -30,7 +30,7 @@ export class SafeFiles extends AgentFiles {
     const pending: string[] = (await isRealFolder(root)) ? [''] : [];
     for (let folder = pending.shift(); folder !== undefined && found.length < maxFiles; folder = pending.shift()) {
       const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => []);
-      for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
         const path = posix.join(folder, entry.name);
         if (entry.isDirectory() && path.split('/').length < MAX_FOLDER_DEPTH) pending.push(path);
         const file = entry.isFile() && found.length < maxFiles ? await this.find(root, path, maxBytes) : null;
@@ -56,7 +56,10 @@ export class SafeFiles extends AgentFiles {
     const handle = await openRegularFile(join(root, relativePath));
     if (!handle) return null;
     try {
-      const opened = process.platform === 'linux' ? await readlink(`/proc/self/fd/${handle.fd}`) : await realpath(join(root, relativePath));
+      const opened =
+        process.platform === 'linux'
+          ? await readlink(`/proc/self/fd/${handle.fd}`)
+          : await realpath(join(root, relativePath));
       if (opened.startsWith((await realpath(root)) + sep)) return handle;
     } catch {
       // vanished meanwhile: not found

@@ -1,6 +1,7 @@
 import { chown, lchown, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
+import { faultPoint } from '../../../../common/ops/fault-points.js';
 import { CONFIG } from '../../../../common/config/config.module.js';
 import type { Config } from '../../../../common/config/config.js';
 import type { AgentUser, ProgressReport } from '../../domain/container-runtime.js';
@@ -34,6 +35,7 @@ export class GitWorkspaces extends Workspaces {
     try {
       await this.fill(partial, checkout, report, signal);
       if (needsChown(user)) await chownTree(partial, user);
+      faultPoint('workspace.cloned');
       await rename(partial, workspace).catch(async (error: unknown) => {
         if (!(await exists(workspace))) throw error; // another server was faster: its clone is as good
       });
@@ -43,7 +45,12 @@ export class GitWorkspaces extends Workspaces {
     }
   }
 
-  private async fill(directory: string, { repository_url: url, branch }: Checkout, report: ProgressReport, signal: AbortSignal): Promise<void> {
+  private async fill(
+    directory: string,
+    { repository_url: url, branch }: Checkout,
+    report: ProgressReport,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (url === null) {
       await mkdir(directory, { mode: 0o700 });
       return;
@@ -51,7 +58,12 @@ export class GitWorkspaces extends Workspaces {
     checkRepositoryAddress(url, this.config.agent);
     if (branch !== null) checkBranch(branch);
     report(`cloning ${url}${branch === null ? '' : `, branch ${branch}`}`);
-    const options = ['--no-hardlinks', '--no-recurse-submodules', '--single-branch', ...(branch === null ? [] : ['--branch', branch])];
+    const options = [
+      '--no-hardlinks',
+      '--no-recurse-submodules',
+      '--single-branch',
+      ...(branch === null ? [] : ['--branch', branch]),
+    ];
     const { code, errors } = await this.git.run(['clone', ...options, '--', url, directory], signal);
     if (code === 0) return;
     const reason = errors.replaceAll(directory, 'the workspace') || 'git gave no reason';

@@ -17,7 +17,14 @@ export class Git {
     const directory = join(config.home, 'git');
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.configFile = join(directory, 'config');
-    const lines = ['[core]', '\thooksPath = /dev/null', '[credential]', '\thelper = store', '[advice]', '\tdetachedHead = false'];
+    const lines = [
+      '[core]',
+      '\thooksPath = /dev/null',
+      '[credential]',
+      '\thelper = store',
+      '[advice]',
+      '\tdetachedHead = false',
+    ];
     // Repositories of other users of this machine may be cloned where local paths may be.
     if (config.agent.allow_local_repositories) lines.push('[safe]', '\tdirectory = *');
     writeFileSync(this.configFile, `${lines.join('\n')}\n`, { mode: 0o600 });
@@ -44,11 +51,19 @@ export class Git {
     stop.addEventListener('abort', kill, { once: true });
     try {
       const code = await new Promise<number>((resolve, reject) => {
-        child.once('error', () => reject(new AttemptFailure('workspace.clone_failed', 'git could not be started on the server; is it installed?')));
+        child.once('error', () =>
+          reject(
+            new AttemptFailure('workspace.clone_failed', 'git could not be started on the server; is it installed?'),
+          ),
+        );
         child.once('close', (exitCode) => resolve(exitCode ?? -1));
       });
       signal.throwIfAborted();
-      if (timeout.aborted) throw new AttemptFailure('workspace.clone_failed', `git took longer than ${seconds} s (KANDEV_CLONE_TIMEOUT_SECONDS).`);
+      if (timeout.aborted)
+        throw new AttemptFailure(
+          'workspace.clone_failed',
+          `git took longer than ${seconds} s (KANDEV_CLONE_TIMEOUT_SECONDS).`,
+        );
       return { code, errors: tellingLines(errors) };
     } finally {
       stop.removeEventListener('abort', kill);
@@ -56,7 +71,8 @@ export class Git {
   }
 
   private environment(): NodeJS.ProcessEnv {
-    const { PATH, HOME, SSH_AUTH_SOCK, SSL_CERT_FILE, GIT_SSL_CAINFO, https_proxy, http_proxy, no_proxy } = process.env;
+    const { PATH, HOME, SSH_AUTH_SOCK, SSL_CERT_FILE, GIT_SSL_CAINFO, https_proxy, http_proxy, no_proxy } =
+      this.config.host_environment;
     return {
       ...{ PATH, HOME, SSH_AUTH_SOCK, SSL_CERT_FILE, GIT_SSL_CAINFO, https_proxy, http_proxy, no_proxy },
       LC_ALL: 'C',
@@ -64,7 +80,13 @@ export class Git {
       GIT_CONFIG_GLOBAL: this.configFile,
       GIT_TERMINAL_PROMPT: '0',
       GIT_LFS_SKIP_SMUDGE: '1',
-      GIT_ALLOW_PROTOCOL: ['https', 'http', 'ssh', 'git', ...(this.config.agent.allow_local_repositories ? ['file'] : [])].join(':'),
+      GIT_ALLOW_PROTOCOL: [
+        'https',
+        'http',
+        'ssh',
+        'git',
+        ...(this.config.agent.allow_local_repositories ? ['file'] : []),
+      ].join(':'),
       GIT_SSH_COMMAND: 'ssh -oBatchMode=yes -oConnectTimeout=30',
     };
   }

@@ -46,7 +46,10 @@ export class ProcessRuntime extends ContainerRuntime {
 
   prepareImage(): Promise<null> {
     if (this.config.agent.allow_process_runtime) return Promise.resolve(null);
-    throw new AttemptFailure('runtime.process_off', 'This server does not run agents without a container. An administrator can allow it with KANDEV_ALLOW_PROCESS_RUNTIME=true.');
+    throw new AttemptFailure(
+      'runtime.process_off',
+      'This server does not run agents without a container. An administrator can allow it with KANDEV_ALLOW_PROCESS_RUNTIME=true.',
+    );
   }
 
   create(spec: LaunchSpec): Promise<{ container_id: string; container_name: string }> {
@@ -56,10 +59,18 @@ export class ProcessRuntime extends ContainerRuntime {
 
   async start(spec: LaunchSpec): Promise<void> {
     const [program] = spec.command ?? [];
-    if (!program) throw new AttemptFailure('container.start_failed', 'The agent type names no command; a process needs one.');
-    const { PATH, HOME, LANG } = process.env;
+    if (!program)
+      throw new AttemptFailure('container.start_failed', 'The agent type names no command; a process needs one.');
+    const { PATH, HOME, LANG } = this.config.host_environment;
     const environment = { ...(PATH ? { PATH } : {}), ...(HOME ? { HOME } : {}), ...(LANG ? { LANG } : {}) };
-    const wrapped = ['-c', WRAPPER, 'kandev-agent', spec.workspace_directory, spec.run_directory, ...(spec.command ?? [])];
+    const wrapped = [
+      '-c',
+      WRAPPER,
+      'kandev-agent',
+      spec.workspace_directory,
+      spec.run_directory,
+      ...(spec.command ?? []),
+    ];
     await new Promise<void>((resolve, reject) => {
       const child = spawn('/bin/sh', wrapped, {
         detached: true, // a session of its own: neither our death nor Ctrl-C reaches it
@@ -67,7 +78,9 @@ export class ProcessRuntime extends ContainerRuntime {
         env: { ...environment, ...spec.environment },
       });
       child.once('spawn', resolve);
-      child.once('error', (error) => reject(new AttemptFailure('container.start_failed', `The process could not be started: ${error.message}`)));
+      child.once('error', (error) =>
+        reject(new AttemptFailure('container.start_failed', `The process could not be started: ${error.message}`)),
+      );
       child.unref();
     });
     await this.untilPidIsKnown(spec.agent_id);
