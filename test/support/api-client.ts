@@ -22,6 +22,11 @@ export interface SignedInBody {
   expires_in: number;
 }
 
+/** The statuses of answers to requests made at once, lowest first. */
+export function statusesOf(answers: readonly { status: number }[]): number[] {
+  return answers.map(({ status }) => status).toSorted((a, b) => a - b);
+}
+
 type Fields = Record<string, string>;
 
 /** Of every user that tests make. */

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ApiClient } from './api-client.js';
+import { TestUser } from './test-user.js';
 import { createDatabase } from './database.js';
 import { until } from './until.js';
 
@@ -83,9 +83,19 @@ export class TestServer {
     await this.end('SIGKILL');
   }
 
+  /** The signal (or exit code) that it has ended with, once it has. */
+  async ended(): Promise<NodeJS.Signals | number> {
+    return until('the server to end', () => this.child?.signalCode ?? this.child?.exitCode ?? undefined);
+  }
+
+  /** The next start is without this setting. */
+  clear(name: string): void {
+    delete this.env[name];
+  }
+
   /** Client of a new user. The first one of a server is its administrator. */
-  async newUser(name = `user${Math.random().toString(36).slice(2, 10)}`): Promise<ApiClient> {
-    return ApiClient.register(() => this.url, name);
+  async newUser(name = `user${Math.random().toString(36).slice(2, 10)}`): Promise<TestUser> {
+    return TestUser.register(() => this.url, name);
   }
 
   /** Ends it and removes all it has made but containers: those are the test's to wait for. */

@@ -1,0 +1,65 @@
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import type { StreamEntry } from '../domain/stream-entry.js';
+import type { ResetFrame, StreamEnd, StreamSink } from '../domain/stream-sink.js';
+
+/** RFC 6455, section 7.4.1, and the IANA registry for 1013. */
+const CLOSE_CODES: Record<StreamEnd['code'], number> = {
+  'auth.token_expired': 1008,
+  'stream.too_slow': 1013,
+  'server.shutting_down': 1001,
+  'server.error': 1011,
+};
+const CLOSING_MS = 500; // what a client gets to answer the close frame
+
+/** A plain WebSocket client: one message a frame, or arrays of messages when it has asked for batches. */
+export class WsSink implements StreamSink {
+  /** When the last frame went out, in milliseconds since the epoch. */
+  lastSentAt = Date.now();
+  private underWay = 0;
+  private listener: () => void = () => undefined;
+
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly raw: Duplex,
+    private readonly batch: boolean,
+  ) {}
+
+  get writable(): boolean {
+    return this.underWay === 0;
+  }
+
+  send(entries: readonly StreamEntry[]): void {
+    const frames = this.batch ? [`[${entries.map(({ json }) => json).join(',')}]`] : entries.map(({ json }) => json);
+    this.raw.cork(); // one write for all of them
+    for (const frame of frames) this.write(frame);
+    this.raw.uncork();
+  }
+
+  /** A frame that is no message of a stream: an answer, a reset, a heartbeat. */
+  sendControl(frame: object): void {
+    this.write(JSON.stringify(frame));
+  }
+
+  reset(frame: ResetFrame): void {
+    this.sendControl({ type: 'reset', ...frame });
+  }
+
+  close({ code, detail }: StreamEnd): void {
+    this.socket.close(CLOSE_CODES[code], `${code}: ${detail}`.slice(0, 120)); // a close frame takes 123 bytes
+    setTimeout(() => this.socket.terminate(), CLOSING_MS).unref();
+  }
+
+  onDrain(listener: () => void): void {
+    this.listener = listener;
+  }
+
+  private write(frame: string): void {
+    this.underWay++;
+    this.lastSentAt = Date.now();
+    // Called back when the kernel has the frame, and when the socket is gone.
+    this.socket.send(frame, () => {
+      if (--this.underWay === 0) this.listener();
+    });
+  }
+}

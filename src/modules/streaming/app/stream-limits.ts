@@ -1,0 +1,49 @@
+import type { BufferBounds } from '../domain/delivery-buffer.js';
+
+/** Every number of the module. Times are milliseconds, sizes UTF-16 units of JSON. */
+export interface StreamLimits extends BufferBounds {
+  /** How long live messages wait for others to share a frame with: frames cost, bytes hardly do. */
+  flushMs: number;
+  /** How long a reader may leave the transport clogged before it is closed. */
+  stallMs: number;
+  /** How often the heads of the streams that are read are compared with the database. */
+  pollMs: number;
+  /** Every so many polls tasks are looked for that nobody has told about; the query is a larger one. */
+  discoverEvery: number;
+  /** What a hint that is under way gets before a poll takes it for lost. */
+  hintGraceMs: number;
+  /** First and longest wait before a failed read is repeated. */
+  retryMs: number;
+  maxRetryMs: number;
+  /** Reads at once, in the whole process: well below the database's connections. */
+  concurrentReads: number;
+  /** A page starts small and grows up to this many messages, as long as it stays below `frameSize`. */
+  firstPage: number;
+  maxPage: number;
+  /** Tasks and boards that one connection may name. */
+  subscriptions: number;
+  /** Requests of one connection that may wait for an answer. */
+  pendingRequests: number;
+}
+
+export const DEFAULT_LIMITS: StreamLimits = {
+  flushMs: 20,
+  bufferMessages: 1_000,
+  bufferSize: 1_048_576,
+  frameMessages: 500,
+  frameSize: 262_144,
+  stallMs: 60_000,
+  pollMs: 3_000,
+  discoverEvery: 10,
+  hintGraceMs: 100,
+  retryMs: 200,
+  maxRetryMs: 5_000,
+  concurrentReads: 8,
+  firstPage: 50,
+  maxPage: 500,
+  subscriptions: 10_000,
+  pendingRequests: 32,
+};
+
+/** Injection token of the {@link StreamLimits}. */
+export const STREAM_LIMITS = Symbol('STREAM_LIMITS');

@@ -1,0 +1,121 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { DomainError } from '../../../common/errors/domain-error.js';
+import type { TaskFeed } from '../domain/task-feed.js';
+import type { StreamConnection } from './stream-connection.js';
+import { StreamHub } from './stream-hub.js';
+import { STREAM_LIMITS, type StreamLimits } from './stream-limits.js';
+import { StreamSource } from './stream-source.js';
+
+/** Tasks and boards by id, in lower case. Neither list: all that the actor may see. */
+export interface SubscribeRequest {
+  task_ids?: string[];
+  board_ids?: string[];
+  /** Per task the last `seq` the client has; 0 for everything. Tasks without one start at the present. */
+  after?: Record<string, number>;
+}
+
+export type UnsubscribeRequest = Omit<SubscribeRequest, 'after'>;
+
+export interface SubscribeReceipt {
+  /** The tasks followed, with the last `seq` stored when the subscription began. */
+  subscribed: { task_id: string; head_seq: number }[];
+  /** Named tasks and boards that are unknown, or not the actor's to see. */
+  denied: string[];
+}
+
+/** Begins and ends subscriptions, as far as the actor may read; called by way of the connection's request queue. */
+@Injectable()
+export class Subscriptions {
+  constructor(
+    private readonly hub: StreamHub,
+    private readonly source: StreamSource,
+    @Inject(STREAM_LIMITS) private readonly limits: StreamLimits,
+  ) {}
+
+  /**
+   * Adds to what the connection follows. A task that it follows already goes on where it is, unless `after` names
+   * it. With `instead`, "all that the actor may see" ends once the new subscription has begun.
+   * @throws DomainError `stream.too_many_subscriptions`
+   */
+  async subscribe(connection: StreamConnection, request: SubscribeRequest, instead = false): Promise<SubscribeReceipt> {
+    const receipt = await this.begin(connection, request);
+    if (instead && !isForAll(request)) connection.uncoverVisible();
+    return receipt;
+  }
+
+  /** Ends what is named; without any names, everything. Nothing more of it is sent from now on. */
+  unsubscribe(connection: StreamConnection, { task_ids, board_ids }: UnsubscribeRequest): void {
+    if (!task_ids && !board_ids) connection.uncoverAll();
+    else connection.uncover({ tasks: task_ids ?? [], boards: board_ids ?? [] });
+  }
+
+  /** Looks whether somebody who wants all may see the boards of the tasks that `connection.awaited` names. */
+  async expand(connection: StreamConnection): Promise<void> {
+    const asked = [...connection.awaited];
+    const visible = await this.source.visibleBoards(connection.actor);
+    const fresh = visible === 'all' ? [] : visible.filter((id) => !connection.coversBoard(id));
+    if (fresh.length > 0) {
+      const lease = await this.hub.acquire(await this.source.visibleTasks(connection.actor, { board_ids: fresh }));
+      const after = Object.fromEntries([...connection.awaited].map(([taskId, { seq }]) => [taskId, seq]));
+      const joining = lease.feeds.filter((feed) => !connection.covers(feed));
+      if (connection.wantsAll) this.start(connection, joining, { visible: fresh }, after);
+      lease.release();
+    }
+    for (const [taskId, { board_id }] of asked) {
+      connection.awaited.delete(taskId);
+      if (!connection.coversBoard(board_id)) connection.hide(board_id);
+    }
+  }
+
+  private async begin(connection: StreamConnection, request: SubscribeRequest): Promise<SubscribeReceipt> {
+    const { task_ids = [], board_ids = [], after = {} } = request;
+    if (connection.named + task_ids.length + board_ids.length > this.limits.subscriptions) {
+      const text = `One connection may name at most ${this.limits.subscriptions} tasks and boards.`;
+      throw new DomainError('invalid', 'stream.too_many_subscriptions', text);
+    }
+    const { actor } = connection;
+    const visible = isForAll(request) ? await this.source.visibleBoards(actor) : undefined;
+    const boards = await this.source.readableBoards(actor, board_ids);
+    const tasks = task_ids.length > 0 ? await this.source.visibleTasks(actor, { task_ids }) : [];
+    const named = tasks.map(({ task_id }) => task_id);
+    if (visible === 'all') tasks.push(...(await this.source.visibleTasks(actor, {})));
+    const onBoards = visible === 'all' ? boards : [...boards, ...(visible ?? [])];
+    if (onBoards.length > 0) tasks.push(...(await this.source.visibleTasks(actor, { board_ids: onBoards })));
+
+    const lease = await this.hub.acquire([...new Map(tasks.map((task) => [task.task_id, task])).values()]);
+    try {
+      if (connection.closed) throw new DomainError('unavailable', 'stream.closed', 'The connection has ended.');
+      const subscribed = this.start(connection, lease.feeds, { tasks: named, boards, visible }, after);
+      const allowed = new Set([...named, ...boards]);
+      return { subscribed, denied: [...new Set([...task_ids, ...board_ids])].filter((id) => !allowed.has(id)) };
+    } finally {
+      lease.release();
+    }
+  }
+
+  /**
+   * In one tick, so that no hint can come between the heads and the subscription. A task of a covered board is either
+   * among those returned or has no message yet that was known here; such a one will start at its first.
+   */
+  private start(
+    connection: StreamConnection,
+    feeds: readonly TaskFeed[],
+    coverage: { tasks?: string[]; boards?: string[]; visible?: string[] | 'all' },
+    after: Record<string, number>,
+  ): SubscribeReceipt['subscribed'] {
+    const others = this.hub.loadedFeeds().filter((feed) => !connection.covers(feed));
+    const joining = new Set(feeds.filter((feed) => !connection.covers(feed)));
+    connection.cover({ tasks: [], boards: [], ...coverage });
+    for (const feed of others) if (connection.covers(feed)) joining.add(feed);
+    return [...new Set([...feeds, ...joining])].map((feed) => {
+      const seq = after[feed.task_id];
+      if (seq !== undefined) connection.reader.restart(feed, seq);
+      else if (joining.has(feed)) connection.reader.follow(feed);
+      return { task_id: feed.task_id, head_seq: feed.known };
+    });
+  }
+}
+
+function isForAll({ task_ids, board_ids }: UnsubscribeRequest): boolean {
+  return !task_ids && !board_ids;
+}

@@ -1,0 +1,39 @@
+import { Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { AcpGateway } from './api/acp.gateway.js';
+import { WsClients } from './api/ws-clients.js';
+import { WsHandshake } from './api/ws-handshake.js';
+import { WsStreamServer } from './api/ws-stream.server.js';
+import { MessagesAppendedHandler } from './app/messages-appended.handler.js';
+import { Newcomers } from './app/newcomers.js';
+import { StreamConnections } from './app/stream-connections.js';
+import { StreamControl } from './app/stream-control.js';
+import { StreamHub } from './app/stream-hub.js';
+import { DEFAULT_LIMITS, STREAM_LIMITS } from './app/stream-limits.js';
+import { StreamPoll } from './app/stream-poll.js';
+import { StreamSource } from './app/stream-source.js';
+import { Subscriptions } from './app/subscriptions.js';
+
+/**
+ * Brings every message of the tasks' logs to whoever follows them, once and in order. One core of cursors over the
+ * log (`app/`), and a face for each transport (`api/`).
+ */
+@Module({
+  imports: [CqrsModule],
+  providers: [
+    { provide: STREAM_LIMITS, useValue: DEFAULT_LIMITS },
+    StreamSource,
+    StreamHub,
+    Subscriptions,
+    Newcomers,
+    StreamConnections,
+    StreamControl,
+    StreamPoll,
+    MessagesAppendedHandler,
+    AcpGateway,
+    WsHandshake,
+    WsClients,
+    WsStreamServer,
+  ],
+})
+export class StreamingModule {}

@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { FAULT_POINTS } from '../../src/common/ops/fault-points.js';
+import { TestServer } from '../support/server.js';
+import { countingAgent, expectEverythingOnce, repository } from './counting-agent.js';
+
+const LINES = 400;
+
+/** Points that are passed many times: the process ends at a later one, in the middle of things. */
+const LATER: Partial<Record<(typeof FAULT_POINTS)[number], number>> = {
+  'output.read': 3,
+  'output.stored': 3,
+  'outbox.handled': 4,
+};
+
+describe('the server, killed with SIGKILL', () => {
+  it.each(FAULT_POINTS)('at %s, goes on after a restart as if nothing had happened', async (point) => {
+    const server = await TestServer.start({ KANDEV_FAULT_POINT: `${point}:${LATER[point] ?? 1}` });
+    try {
+      const client = await server.newUser('admin');
+      const agent = await countingAgent(client, LINES, 3);
+      const board = await client.createBoard();
+      const task = await client.createTask(board, {
+        agent_type: agent,
+        repository_url: repository(server),
+        branch: 'main',
+      });
+      await client.post(`/orchestrator/tasks/${task.id}/start`, {}).catch(() => undefined); // it may die in the answer
+      expect(await server.ended()).toBe('SIGKILL');
+      server.clear('KANDEV_FAULT_POINT');
+      await server.start();
+      await expectEverythingOnce(server, client, task.id, LINES);
+    } finally {
+      await server.dispose();
+    }
+  });
+});

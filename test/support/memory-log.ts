@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import { setImmediate as tick } from 'node:timers/promises';
+import type { AcpMessage } from '../../src/common/acp/acp-message.js';
+import type { Actor } from '../../src/common/auth/actor.js';
+import { notFound } from '../../src/common/errors/domain-error.js';
+import { GetStreamHeadsQuery, ReadMessagesQuery } from '../../src/modules/agent/contracts/agent.queries.js';
+import {
+  AuthorizeBoardQuery,
+  FindVisibleTasksQuery,
+  ListVisibleBoardsQuery,
+} from '../../src/modules/task/contracts/task.queries.js';
+
+/** Random numbers that come again with the same seed (mulberry32). */
+export class Random {
+  constructor(private state: number) {}
+
+  /** 0 ≤ n < 1 */
+  next(): number {
+    this.state = (this.state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  }
+
+  below(n: number): number {
+    return Math.floor(this.next() * n);
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
+  pick<T>(values: readonly T[]): T {
+    return values[this.below(values.length)]!;
+  }
+}
+
+/** Boards, tasks and their logs in memory; answers the queries of the streams after random delays, or not at all. */
+export class MemoryLog {
+  readonly random: Random;
+  readonly boardOf = new Map<string, string>();
+  readonly members = new Map<string, Set<string>>();
+  /** Queries by name, to see what a reader costs. */
+  readonly asked = new Map<string, number>();
+  failureRate = 0;
+  private readonly log = new Map<string, AcpMessage[]>();
+  private readonly heads = new Map<string, number>();
+
+  constructor(seed: number) {
+    this.random = new Random(seed);
+  }
+
+  addBoard(...members: string[]): string {
+    const id = randomUUID();
+    this.members.set(id, new Set(members));
+    return id;
+  }
+
+  addTask(boardId: string): string {
+    const id = randomUUID();
+    this.boardOf.set(id, boardId);
+    return id;
+  }
+
+  head(taskId: string): number {
+    return this.heads.get(taskId) ?? 0;
+  }
+
+  /** Stores messages; whoever gets them back may pass them to {@link StreamHub.appended}, or forget to. */
+  append(taskId: string, count: number): AcpMessage[] {
+    const head = this.head(taskId);
+    const messages = Array.from({ length: count }, (_, i): AcpMessage => {
+      const data = { message: 'x'.repeat(this.random.below(200)) };
+      const timestamp = new Date(0).toISOString();
+      return { type: 'log', timestamp, agent_id: 'agent', task_id: taskId, run_id: 'run', seq: head + i + 1, data };
+    });
+    this.log.set(taskId, [...(this.log.get(taskId) ?? []), ...messages]);
+    this.heads.set(taskId, head + count);
+    return messages;
+  }
+
+  /** Retention: forgets everything below `firstSeq`. */
+  forget(taskId: string, firstSeq: number): void {
+    this.log.set(
+      taskId,
+      (this.log.get(taskId) ?? []).filter(({ seq }) => seq >= firstSeq),
+    );
+  }
+
+  async answer(query: object): Promise<unknown> {
+    const { name } = query.constructor;
+    this.asked.set(name, (this.asked.get(name) ?? 0) + 1);
+    await ticks(this.random.below(4));
+    if (this.random.chance(this.failureRate)) throw new Error('the database is away');
+    const answer = this.look(query); // what a transaction sees at some moment between question and answer
+    await ticks(this.random.below(4));
+    return answer;
+  }
+
+  private look(query: object): unknown {
+    if (query instanceof ReadMessagesQuery) {
+      const rows = (this.log.get(query.task_id) ?? []).filter(({ seq }) => seq > query.after_seq);
+      return rows.slice(0, query.limit);
+    }
+    if (query instanceof GetStreamHeadsQuery) {
+      return query.task_ids.map((task_id) => {
+        const head_seq = this.head(task_id);
+        return { task_id, head_seq, first_seq: this.log.get(task_id)?.[0]?.seq ?? 0 };
+      });
+    }
+    if (query instanceof ListVisibleBoardsQuery) {
+      if (query.actor.role !== 'member') return 'all';
+      return [...this.members.keys()].filter((board) => this.maySee(query.actor, board));
+    }
+    if (query instanceof AuthorizeBoardQuery) {
+      if (!this.members.has(query.board_id) || !this.maySee(query.actor, query.board_id)) throw notFound('board');
+      return { board_id: query.board_id };
+    }
+    if (query instanceof FindVisibleTasksQuery) {
+      const { task_ids, board_ids } = query.filter;
+      return [...this.boardOf]
+        .map(([task_id, board_id]) => ({ task_id, board_id }))
+        .filter(({ board_id }) => this.maySee(query.actor, board_id))
+        .filter(({ task_id }) => task_ids?.includes(task_id) ?? true)
+        .filter(({ board_id }) => board_ids?.includes(board_id) ?? true);
+    }
+    throw new Error(`nobody answers ${query.constructor.name}`);
+  }
+
+  private maySee({ role, user_id }: Actor, boardId: string): boolean {
+    return role !== 'member' || (this.members.get(boardId)?.has(user_id ?? '') ?? false);
+  }
+}
+
+/** Lets the event loop turn `count` times. */
+export async function ticks(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await tick();
+}
+
+/** Waits until `check` holds. @throws Error with `what` after two seconds */
+export async function eventually(what: string, check: () => boolean): Promise<void> {
+  for (const end = Date.now() + 2_000; !check(); await ticks(1)) {
+    if (Date.now() > end) throw new Error(`not within two seconds: ${what}`);
+  }
+}

@@ -1,0 +1,115 @@
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import { Global, Inject, Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { CommandHandler, CqrsModule, EventBus, QueryHandler } from '@nestjs/cqrs';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { IoAdapter } from '@nestjs/platform-socket.io';
+import { AuthModule } from '../../src/common/auth/auth.module.js';
+import { TokenService } from '../../src/common/auth/token.service.js';
+import type { Command, Query } from '../../src/common/bus/contracts.js';
+import { CONFIG } from '../../src/common/config/config.module.js';
+import { notFound } from '../../src/common/errors/domain-error.js';
+import { Workers } from '../../src/common/ops/workers.js';
+import { MessagesAppendedEvent } from '../../src/modules/agent/contracts/agent.events.js';
+import { GetStreamHeadsQuery, ReadMessagesQuery } from '../../src/modules/agent/contracts/agent.queries.js';
+import { StartRunCommand, StopRunCommand } from '../../src/modules/orchestrator/contracts/run.commands.js';
+import { StreamingModule } from '../../src/modules/streaming/streaming.module.js';
+import {
+  AuthorizeBoardQuery,
+  FindVisibleTasksQuery,
+  ListVisibleBoardsQuery,
+} from '../../src/modules/task/contracts/task.queries.js';
+import { MemoryLog } from './memory-log.js';
+
+/** The streaming module on a real HTTP server; other modules are a log in memory. */
+export interface StreamApp {
+  url: string;
+  log: MemoryLog;
+  /** Commands that control messages have become. */
+  commands: object[];
+  app: NestFastifyApplication;
+  /** An access token, good for so many seconds. */
+  token(userId: string, seconds?: number): Promise<string>;
+  /** Appends messages and tells the streams. */
+  say(taskId: string, count: number): void;
+}
+
+const TOKEN_SECONDS = 600;
+
+export async function startStreamApp(): Promise<StreamApp> {
+  const log = new MemoryLog(1);
+  const commands: object[] = [];
+  const auth = { token_duration: TOKEN_SECONDS };
+  const world = {
+    providers: [
+      { provide: CONFIG, useValue: { jwt_secret: 'a secret for tests that is long enough', auth } },
+      { provide: MemoryLog, useValue: log },
+      { provide: 'COMMANDS', useValue: commands },
+      Workers,
+    ],
+    exports: [CONFIG, MemoryLog, 'COMMANDS', Workers],
+  };
+  @Global()
+  @Module(world)
+  class WorldModule {}
+
+  @Module({ imports: [WorldModule, CqrsModule.forRoot(), AuthModule, StreamingModule], providers: handlers() })
+  class RootModule {}
+
+  const adapter = new FastifyAdapter({ forceCloseConnections: true });
+  const app = await NestFactory.create<NestFastifyApplication>(RootModule, adapter, {
+    logger: ['error', 'fatal'],
+    forceCloseConnections: true, // else one idle connection delays the end of the server by a minute
+  });
+  app.useWebSocketAdapter(new IoAdapter(app));
+  await app.listen(0, '127.0.0.1');
+  app.get(Workers).startAll();
+  return {
+    ...{ log, commands, app },
+    url: `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`,
+    token: async (userId, seconds = TOKEN_SECONDS) => {
+      auth.token_duration = seconds;
+      return (await app.get(TokenService).sign(userId, 'member')).access_token;
+    },
+    say: (taskId, count) =>
+      void app.get(EventBus).publish(new MessagesAppendedEvent(taskId, log.append(taskId, count))),
+  };
+}
+
+/** Whoever answers the module's queries and takes its commands. */
+function handlers(): Type[] {
+  const queries: Type<Query<unknown>>[] = [
+    ...[ReadMessagesQuery, GetStreamHeadsQuery],
+    ...[FindVisibleTasksQuery, ListVisibleBoardsQuery, AuthorizeBoardQuery],
+  ];
+  const commands: Type<Command<unknown>>[] = [StartRunCommand, StopRunCommand];
+  return [...queries.map(answering), ...commands.map(taking)];
+}
+
+function answering(query: Type<Query<unknown>>): Type {
+  @QueryHandler(query)
+  class Answering {
+    @Inject(MemoryLog) private readonly log: MemoryLog;
+
+    async execute(asked: object): Promise<unknown> {
+      return this.log.answer(asked);
+    }
+  }
+  return Answering;
+}
+
+function taking(command: Type<Command<unknown>>): Type {
+  @CommandHandler(command)
+  class Taking {
+    @Inject('COMMANDS') private readonly commands: object[];
+    @Inject(MemoryLog) private readonly log: MemoryLog;
+
+    async execute(taken: StartRunCommand | StopRunCommand): Promise<unknown> {
+      if (!this.log.boardOf.has(taken.task_id)) throw notFound('task');
+      this.commands.push(taken);
+      return Promise.resolve({ run_id: 'run', task_id: taken.task_id, state: 'STOPPING', agent_instance_id: null });
+    }
+  }
+  return Taking;
+}
