@@ -18,6 +18,9 @@ import type { StreamEntry } from '../../src/modules/streaming/domain/stream-entr
 import type { ResetFrame, StreamEnd, StreamSink } from '../../src/modules/streaming/domain/stream-sink.js';
 import { MemoryLog, ticks } from './memory-log.js';
 
+/** Random interleavings that one test run tries. */
+export const STREAM_RUNS = Number(process.env['STREAM_RUNS'] ?? 100);
+
 /** Tiny bounds, so that every one of them is reached within a few messages. */
 export const TINY_LIMITS: StreamLimits = {
   ...DEFAULT_LIMITS,

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Actor } from '../../../common/auth/actor.js';
 import { Command, Query } from '../../../common/bus/contracts.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
-import { violatedUnique } from '../../../common/persistence/database-errors.js';
+import { violatedConstraint } from '../../../common/persistence/database-errors.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { checkVersion } from '../../../common/validation/expected-version.js';
 import type { Page, PageRequest } from '../../../common/validation/page.js';
@@ -82,7 +82,7 @@ export class CreateAgentTypeHandler implements ICommandHandler<CreateAgentTypeCo
         return toView(await tx.em.refreshOrFail(type));
       });
     } catch (error) {
-      if (violatedUnique(error) === undefined) throw error;
+      if (violatedConstraint(error) !== 'agent_types_name_key') throw error;
       throw new DomainError('conflict', 'agent_type.name_taken', `There is an agent type ${name} already.`);
     }
   }

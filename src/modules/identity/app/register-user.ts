@@ -7,7 +7,7 @@ import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
-import { violatedConstraint } from '../../../common/persistence/violated-constraint.js';
+import { violatedConstraint } from '../../../common/persistence/database-errors.js';
 import { PasswordHasher } from '../domain/password-hasher.js';
 import { User } from '../domain/user.entity.js';
 import type { IdentityDB } from './account.js';

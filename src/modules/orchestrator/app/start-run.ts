@@ -1,10 +1,10 @@
-import { CommandHandler, QueryBus, type ICommandHandler } from '@nestjs/cqrs';
+import { CommandBus, CommandHandler, QueryBus, type ICommandHandler } from '@nestjs/cqrs';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
-import { violatedUnique } from '../../../common/persistence/database-errors.js';
-import { ForeignKeyConstraintViolationException } from '@mikro-orm/core';
+import { violatedConstraint } from '../../../common/persistence/database-errors.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { GetStartableAgentTypeQuery } from '../../agent/contracts/agent.queries.js';
+import { ReopenTaskCommand } from '../../task/contracts/task.commands.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { TaskView } from '../../task/contracts/task.types.js';
 import { StartRunCommand, type RunReceipt } from '../contracts/run.commands.js';
@@ -12,6 +12,7 @@ import { RunStateChangedEvent } from '../contracts/run.events.js';
 import { Run } from '../domain/run.entity.js';
 import { DispatchSignal } from './dispatch-signal.js';
 import { receipt } from './run-rows.js';
+import { RunSync } from './sync-run.js';
 
 const FORCED_PRIORITY = 10; // the highest there is
 
@@ -21,13 +22,18 @@ export class StartRunHandler implements ICommandHandler<StartRunCommand> {
   constructor(
     private readonly transactions: Transactions,
     private readonly queries: QueryBus,
+    private readonly commands: CommandBus,
     private readonly signal: DispatchSignal,
+    private readonly sync: RunSync,
   ) {}
 
   async execute({ actor, task_id, options }: StartRunCommand): Promise<RunReceipt> {
+    await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
+    await this.sync.followLatest(task_id); // the end of the run before is the task's first
     const task = await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
     if (!options.force) requireStartable(task);
     const agent_type = await this.startableAgentType(options.agent_type ?? task.agent_type);
+    if (options.force) await this.commands.execute(new ReopenTaskCommand(actor, task_id, 'started again'));
     const priority = options.force ? FORCED_PRIORITY : (options.priority ?? task.priority);
     try {
       return await this.transactions.run(async (tx) => {
@@ -45,14 +51,15 @@ export class StartRunHandler implements ICommandHandler<StartRunCommand> {
         return receipt(run, null);
       });
     } catch (error) {
-      if (violatedUnique(error) === 'runs_one_live_per_task') {
+      const violated = violatedConstraint(error);
+      if (violated === 'runs_one_live_per_task') {
         throw new DomainError(
           'conflict',
           'run.already_live',
           'This task has a run under way. Stop it first, or wait for its end.',
         );
       }
-      if (error instanceof ForeignKeyConstraintViolationException) throw notFound('task'); // deleted a moment ago
+      if (violated === 'runs_task_id_fkey') throw notFound('task'); // deleted a moment ago
       throw error;
     }
   }

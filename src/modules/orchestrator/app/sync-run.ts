@@ -56,12 +56,22 @@ export class RunSync {
     if (trigger && trigger !== 'agent_running') faultPoint('run.ended');
   }
 
-  /** The task follows its run. */
+  /** The task follows its run; a run that another one has followed has nothing to say any more. */
   async followRun(runId: string): Promise<void> {
     const run = await this.read(runId);
-    const outcome = run && OUTCOME[run.state as RunState];
-    if (!run || !outcome) return;
-    const agent = run.attempt === 0 ? null : await this.queries.execute(new FindAttemptAgentQuery(runId, run.attempt));
+    if (run && (await this.latestOf(run.task_id))?.id === runId) await this.tellTask(run);
+  }
+
+  /** The task takes over the end of its latest run, if that has not happened yet. */
+  async followLatest(taskId: string): Promise<void> {
+    const run = await this.latestOf(taskId);
+    if (run && !isLive(run.state)) await this.tellTask(run);
+  }
+
+  private async tellTask(run: Run): Promise<void> {
+    const outcome = OUTCOME[run.state as RunState];
+    if (!outcome) return;
+    const agent = run.attempt === 0 ? null : await this.queries.execute(new FindAttemptAgentQuery(run.id, run.attempt));
     const reason = run.failure_message ?? run.stop_reason ?? null;
     await this.commands.execute(new ApplyRunToTaskCommand(run.task_id, run.id, outcome, reason, agent?.id ?? null));
     if (outcome !== 'dispatched') faultPoint('task.ended');
@@ -100,6 +110,12 @@ export class RunSync {
     await tx.em.flush();
     tx.emit(new RunStateChangedEvent(run.id, run.version, { task_id: run.task_id, state: run.state }));
     if (!isLive(run.state)) tx.afterCommit(() => this.signal.ring());
+  }
+
+  private latestOf(task_id: string): Promise<Run | null> {
+    return this.transactions.run((tx) =>
+      tx.em.findOne(Run, { task_id }, { orderBy: { queued_at: 'desc', id: 'desc' } }),
+    );
   }
 
   private read(id: string): Promise<Run | null> {

@@ -1,6 +1,6 @@
 import { userGone } from '../../../common/auth/user-gone.js';
 import type { Transactions, Tx } from '../../../common/persistence/transactions.js';
-import { violatedConstraint } from '../../../common/persistence/violated-constraint.js';
+import { violatedConstraint } from '../../../common/persistence/database-errors.js';
 
 /** Where rows of ours name the user who made them. */
 const NAMES_A_USER = new Set([

@@ -62,9 +62,9 @@ export class ListBoardsHandler implements IQueryHandler<ListBoardsQuery> {
         .offset(page.offset)
         .limit(page.limit + 1)
         .execute(),
-      boards.select((eb) => eb.fn.countAll<string>().as('total')).executeTakeFirstOrThrow(),
+      boards.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
     ]);
-    return newestFirst(rows.map(toBoardRecord), page, Number(total));
+    return newestFirst(rows.map(toBoardRecord), page, total);
   }
 }
 

@@ -80,6 +80,5 @@ export function toTaskRecord(row: TaskRow): TaskRecord {
 
 /** The record of a history row. */
 export function toTaskEventRecord(row: Selectable<TaskDB['task_events']>): TaskEventRecord {
-  // PostgreSQL's bigint comes as text.
-  return { ...row, id: Number(String(row.id)), created_at: toTimestamp(row.created_at) };
+  return { ...row, created_at: toTimestamp(row.created_at) };
 }

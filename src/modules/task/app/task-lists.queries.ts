@@ -62,9 +62,9 @@ export class ListTasksHandler implements IQueryHandler<ListTasksQuery> {
         .offset(page.offset)
         .limit(page.limit + 1)
         .execute(),
-      tasks.select((eb) => eb.fn.countAll<string>().as('total')).executeTakeFirstOrThrow(),
+      tasks.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
     ]);
-    return newestFirst(rows.map(toTaskRecord), page, Number(total));
+    return newestFirst(rows.map(toTaskRecord), page, total);
   }
 
   private filtered(board_id: string, { states, priority, agent_type, q }: TaskFilter) {
@@ -98,8 +98,8 @@ export class ListTaskEventsHandler implements IQueryHandler<ListTaskEventsQuery>
         .offset(page.offset)
         .limit(page.limit + 1)
         .execute(),
-      events.select((eb) => eb.fn.countAll<string>().as('total')).executeTakeFirstOrThrow(),
+      events.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
     ]);
-    return pageOf(rows.map(toTaskEventRecord), page, Number(total), ({ id }) => encodeNumber(id));
+    return pageOf(rows.map(toTaskEventRecord), page, total, ({ id }) => encodeNumber(id));
   }
 }

@@ -1,0 +1,61 @@
+import { node } from './agents.js';
+
+/** What an agent sees when it looks around. */
+export interface View {
+  uid: number;
+  gid: number;
+  status: Record<string, string>;
+  interfaces: string[];
+  mounts: Record<string, { options: string[]; type: string }>;
+  writable: string[];
+  reachable: string[];
+  env: Record<string, string>;
+  sockets: string[];
+  pids_max: string;
+}
+
+/**
+ * Command of an agent that looks around, says all it sees in one message of status `looked`, and waits for its end.
+ * Besides well-known addresses it tries 127.0.0.1 at `PORT`.
+ */
+export const LOOK_AROUND = node(`
+  const fs = require('node:fs'), net = require('node:net');
+  const lines = (file) => fs.readFileSync(file, 'utf8').trimEnd().split('\\n');
+  const tries = (candidates, attempt) => candidates.filter((one) => {
+    try { attempt(one); return true } catch { return false }
+  });
+  const connects = (host, port) => new Promise((resolve) => {
+    const socket = net.connect({ host, port, timeout: 1000 }, () => resolve(true));
+    for (const event of ['error', 'timeout']) socket.on(event, () => { socket.destroy(); resolve(false) });
+  });
+  (async () => {
+    const mounts = lines('/proc/self/mountinfo').map((line) => line.split(' - ')).map(([left, right]) => {
+      const [,,,, target, options] = left.split(' ');
+      return [target, { options: options.split(','), type: right.split(' ')[0] }];
+    });
+    const addresses = [
+      ['1.1.1.1', 443], ['8.8.8.8', 53], ['169.254.169.254', 80], ['172.17.0.1', 22], ['172.17.0.1', 2375],
+      ['127.0.0.1', Number(process.env.PORT)], ['example.com', 80],
+    ];
+    const places = [
+      '/', '/etc', '/bin', '/usr', '/run', '/proc/sys/kernel/core_pattern', '/sys/kernel', '/dev',
+      '/workspace', '/run/kandev', '/tmp', '/home/agent',
+    ];
+    const reached = await Promise.all(addresses.map(([host, port]) => connects(host, port)));
+    const data = {
+      uid: process.getuid(), gid: process.getgid(),
+      status: Object.fromEntries(lines('/proc/self/status').map((line) => line.split(/:\\s*/))),
+      interfaces: lines('/proc/net/dev').slice(2).map((line) => line.split(':')[0].trim()),
+      mounts: Object.fromEntries(mounts),
+      writable: tries(places, (path) => {
+        fs.writeFileSync(fs.statSync(path).isDirectory() ? path + '/probe-of-the-agent' : path, 'x');
+      }),
+      reachable: addresses.filter((_, index) => reached[index]).map((address) => address.join(':')),
+      env: process.env,
+      sockets: tries(['/run/docker.sock', '/var/run/docker.sock', '/run/containerd/containerd.sock'], fs.lstatSync),
+      pids_max: lines(tries(['/sys/fs/cgroup/pids/pids.max', '/sys/fs/cgroup/pids.max'], fs.statSync)[0])[0],
+    };
+    console.log(JSON.stringify({ type: 'status', data: { status: 'looked', view: data } }));
+    setInterval(() => {}, 1000);
+  })();
+`);
