@@ -6,7 +6,8 @@ import { TestUser } from './test-user.js';
 import { createDatabase } from './database.js';
 import { until } from './until.js';
 
-const MAIN = join(import.meta.dirname, '../../dist/src/main.js');
+/** The built server. */
+export const MAIN = join(import.meta.dirname, '../../dist/src/main.js');
 
 /** The built server as a process of its own, with a home and a database of its own. */
 export class TestServer {
