@@ -11,8 +11,9 @@ export interface OutputLine {
   continued?: boolean;
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-const utf8Lenient = new TextDecoder('utf-8');
+// With ignoreBOM a byte order mark is kept: it is a part of the agent's text like any other.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const utf8Lenient = new TextDecoder('utf-8', { ignoreBOM: true });
 const CR = 13;
 // Timestamps outside are an agent's mistake, and some would not fit the column.
 const EARLIEST = Date.UTC(2000, 0, 1);
@@ -24,14 +25,14 @@ const LATEST = Date.UTC(2100, 0, 1);
  * `invalid_utf8`, `sanitized`, `continues`, `continued`.
  */
 export function parseLine(line: OutputLine, now: Date): MessageDraft {
-  const { text, valid } = decode(line.bytes);
+  const { text, valid } = decode(line);
   const whole = line.continues !== true && line.continued !== true;
   const message = valid && whole && line.source === 'stdout' ? parseMessage(text, now) : undefined;
   return message ?? logLine(line, text, valid, now);
 }
 
-function decode(bytes: Buffer): { text: string; valid: boolean } {
-  const end = bytes.at(-1) === CR ? bytes.length - 1 : bytes.length;
+function decode({ bytes, continues }: OutputLine): { text: string; valid: boolean } {
+  const end = bytes.at(-1) === CR && !continues ? bytes.length - 1 : bytes.length; // of CRLF; inside a line it stays
   const content = bytes.subarray(0, end);
   try {
     return { text: utf8.decode(content), valid: true };
@@ -44,7 +45,7 @@ function parseMessage(text: string, now: Date): MessageDraft | undefined {
   if (!text.startsWith('{') && !text.trimStart().startsWith('{')) return undefined;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    parsed = JSON.parse(text.startsWith('\ufeff') ? text.slice(1) : text);
   } catch {
     return undefined;
   }

@@ -88,6 +88,8 @@ export const configSchema = z.strictObject({
       max_concurrent_runs: integer(1, 1000).default(4),
       /** Output of one attempt, stdout and stderr together, in bytes: 1 GiB. */
       max_output_bytes: integer(1024, 1_099_511_627_776).default(1_073_741_824),
+      /** An agent that writes nothing for this long is ended: an hour; longer than any step of a known agent. */
+      inactivity_timeout_seconds: integer(1, 604_800).default(3_600),
       clone_timeout_seconds: integer(1, 86_400).default(600),
       pull_timeout_seconds: integer(1, 86_400).default(1_800),
       /** How long a stopped agent may take to end by itself before it is killed. */
@@ -178,6 +180,12 @@ export const settings: readonly Setting[] = [
     section: 'agent',
     key: 'max_output_bytes',
     help: 'output of one attempt (1073741824)',
+  },
+  {
+    name: 'KANDEV_INACTIVITY_TIMEOUT_SECONDS',
+    section: 'agent',
+    key: 'inactivity_timeout_seconds',
+    help: 'silence after which an agent is ended (3600)',
   },
   { name: 'KANDEV_CLONE_TIMEOUT_SECONDS', section: 'agent', key: 'clone_timeout_seconds', help: '(600)' },
   { name: 'KANDEV_PULL_TIMEOUT_SECONDS', section: 'agent', key: 'pull_timeout_seconds', help: '(1800)' },

@@ -104,29 +104,18 @@ export class Attempt {
       transactions,
       log,
       runDirectories,
-      max_output_bytes: config.agent.max_output_bytes,
+      kill: () => this.runtime.stop(agent_id, 0),
+      limits: config.agent,
     });
     const exited = this.runtime.waitForExit(agent_id, either).finally(() => capture.agentHasEnded());
     exited.catch(() => undefined); // awaited below; until then its rejection is nobody's
     // A stop that fails here is asked for again by whoever wants the run stopped.
     if (this.stopWish.signal.aborted) this.stop(false).catch(() => undefined);
     try {
-      const killedFor = await this.capture(capture, either);
+      const killedFor = await capture.run(either);
       await this.conclude(instance, await exited, killedFor);
     } finally {
       leaving.abort();
-    }
-  }
-
-  /** Reads to the end. An agent whose output breaks a limit is killed, and the reason returned. */
-  private async capture(capture: OutputCapture, signal: AbortSignal): Promise<AttemptFailure | null> {
-    try {
-      await capture.run(signal);
-      return null;
-    } catch (error) {
-      if (!(error instanceof AttemptFailure)) throw error;
-      await this.runtime.stop(this.claim.agent_id, 0);
-      return error;
     }
   }
 
@@ -136,7 +125,7 @@ export class Attempt {
     killed_for: AttemptFailure | null,
   ): Promise<void> {
     faultPoint('agent.exited');
-    const { journal, artifacts } = this.tools;
+    const { journal, artifacts, runDirectories } = this.tools;
     const { result_status, result_summary, stop_requested_at, resource_limits } = await journal.read(this.claim);
     const outcome = decideOutcome({
       ...{ exit, killed_for },
@@ -144,6 +133,7 @@ export class Attempt {
       result_summary: result_summary ?? null,
       stop_requested: stop_requested_at != null,
       memory_limit: resource_limits?.memory_limit,
+      never_began: !(await runDirectories.wasStarted(instance.id)),
     });
     const collected = await artifacts.collect(instance);
     faultPoint('artifacts.collected');

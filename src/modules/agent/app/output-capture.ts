@@ -4,7 +4,7 @@ import { parseLine } from '../../../common/acp/parse-line.js';
 import { WakeUp } from '../../../common/bus/wake-up.js';
 import type { Transactions } from '../../../common/persistence/transactions.js';
 import { sanitizeText } from '../../../common/acp/sanitize.js';
-import { AttemptFailure } from '../domain/outcome.js';
+import { AttemptFailure, type FailureCode } from '../domain/outcome.js';
 import type { OutputFile, OutputSource, RunDirectories } from '../domain/run-directory.js';
 import { type AgentDB, Fenced } from './agent-rows.js';
 import type { MessageLog, MessageOrigin } from './message-log.js';
@@ -29,6 +29,8 @@ export class OutputCapture {
   private readonly files = new Map<OutputSource, OutputFile>();
   private readonly offsets: Record<OutputSource, number>;
   private ended = false;
+  private lastOutputAt = Date.now();
+  private broken: AttemptFailure | null = null;
 
   constructor(
     private readonly target: CaptureTarget,
@@ -36,7 +38,9 @@ export class OutputCapture {
       transactions: Transactions;
       log: MessageLog;
       runDirectories: RunDirectories;
-      max_output_bytes: number;
+      /** Ends the agent at once. */
+      kill: () => Promise<void>;
+      limits: { max_output_bytes: number; inactivity_timeout_seconds: number };
     },
   ) {
     this.offsets = { stdout: target.stdout_offset, stderr: target.stderr_offset };
@@ -49,11 +53,11 @@ export class OutputCapture {
   }
 
   /**
-   * Reads until the agent has ended and the last byte is stored.
-   * @throws Fenced when another server has taken over; AttemptFailure when the output breaks a limit; the signal's
-   *   reason when it aborts
+   * Reads until the agent has ended and the last byte is stored. An agent that breaks a limit is killed; the reason
+   * is returned.
+   * @throws Fenced when another server has taken over; the signal's reason when it aborts
    */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal): Promise<AttemptFailure | null> {
     const unwatch = this.deps.runDirectories.watch(this.target.agent_id, () => this.bell.ring());
     const onAbort = (): void => this.bell.ring();
     signal.addEventListener('abort', onAbort);
@@ -63,7 +67,8 @@ export class OutputCapture {
         const atEnd = this.ended; // before the read: what was written before the end is in it
         const advanced = await this.readOnce(atEnd);
         if (advanced) continue;
-        if (atEnd) return;
+        if (atEnd) return this.broken;
+        await this.checkActivity();
         await this.bell.wait(POLL_MS);
       }
     } finally {
@@ -79,7 +84,7 @@ export class OutputCapture {
     for (const source of SOURCES) {
       const file = await this.open(source);
       if (!file) continue;
-      await this.checkSize(file, source);
+      if (!(await this.isReadable(file, source))) continue;
       const { lines, next_offset } = await readLines(file, source, this.offsets[source], atEnd);
       if (next_offset === this.offsets[source]) continue;
       const now = new Date();
@@ -101,16 +106,34 @@ export class OutputCapture {
     return file ?? undefined;
   }
 
-  private async checkSize(file: OutputFile, source: OutputSource): Promise<void> {
+  /** Whether there may be more to read of this source; a broken limit ends the agent, and what it wrote before is kept. */
+  private async isReadable(file: OutputFile, source: OutputSource): Promise<boolean> {
+    const { max_output_bytes: max } = this.deps.limits;
     const size = await file.size();
-    if (size < this.offsets[source])
-      throw new AttemptFailure('agent.output_truncated', 'The agent has cut off its own output.');
-    if (size > this.deps.max_output_bytes) {
-      throw new AttemptFailure(
+    if (size > max) {
+      await this.breach(
         'agent.output_limit',
-        `The agent wrote more than ${this.deps.max_output_bytes} bytes of output (KANDEV_MAX_OUTPUT_BYTES).`,
+        `The agent wrote more than ${max} bytes of output (KANDEV_MAX_OUTPUT_BYTES).`,
       );
     }
+    if (size < this.offsets[source])
+      await this.breach('agent.output_truncated', 'The agent has cut off its own output.');
+    return size > this.offsets[source] && this.offsets[source] < max;
+  }
+
+  private async checkActivity(): Promise<void> {
+    const seconds = this.deps.limits.inactivity_timeout_seconds;
+    if (Date.now() - this.lastOutputAt < seconds * 1000) return;
+    await this.breach(
+      'agent.inactive',
+      `The agent wrote nothing for ${seconds} s (KANDEV_INACTIVITY_TIMEOUT_SECONDS).`,
+    );
+  }
+
+  private async breach(code: FailureCode, message: string): Promise<void> {
+    if (this.broken) return;
+    await this.deps.kill();
+    this.broken = new AttemptFailure(code, message);
   }
 
   private async store(source: OutputSource, next: number, drafts: MessageDraft[]): Promise<void> {
@@ -132,6 +155,7 @@ export class OutputCapture {
     });
     faultPoint('output.stored');
     this.offsets[source] = next;
+    this.lastOutputAt = Date.now();
   }
 }
 

@@ -7,6 +7,7 @@ export const FAILURE_CODES = [
   'agent.oom_killed',
   'agent.killed',
   'agent.command_not_found',
+  'agent.inactive',
   'agent.output_limit',
   'agent.output_truncated',
   'agent.stopped',
@@ -59,6 +60,8 @@ export interface Evidence {
   /** Set when the server itself ended the agent for a reason of its own. */
   killed_for: AttemptFailure | null;
   memory_limit: string | undefined;
+  /** What starts the agent's command did not get that far: there is no shell, or none that works. */
+  never_began: boolean;
 }
 
 /**
@@ -92,20 +95,22 @@ export function decideOutcome(evidence: Evidence): Outcome {
       'The container or process is gone, and nobody saw it end: removed from outside, or the host was restarted.';
     return { trigger: 'vanished', exit_code: null, failure_code: 'agent.lost', message };
   }
-  return byExit(exit, evidence.memory_limit, failed);
+  return byExit(exit, evidence, failed);
 }
 
-function byExit(
-  exit: Exit,
-  memoryLimit: string | undefined,
-  failed: (code: FailureCode, message: string) => Outcome,
-): Outcome {
+function byExit(exit: Exit, evidence: Evidence, failed: (code: FailureCode, message: string) => Outcome): Outcome {
   const code = exit.exit_code;
   if (code === 0) return { trigger: 'completed', exit_code: 0, failure_code: null, message: null };
   if (exit.oom_killed) {
     return failed(
       'agent.oom_killed',
-      `The agent was killed because it used more memory than its limit (${memoryLimit ?? 'none'}). Raise memory_limit of its agent type.`,
+      `The agent was killed because it used more memory than its limit (${evidence.memory_limit ?? 'none'}). Raise memory_limit of its agent type.`,
+    );
+  }
+  if ((code === 127 || code === 126) && evidence.never_began) {
+    return failed(
+      'container.start_failed',
+      `The image has no /bin/sh that works, and the agent is started by it (exit code ${code}).`,
     );
   }
   if (code === 127)
