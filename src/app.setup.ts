@@ -16,16 +16,21 @@ const REQUEST_ID = /^[\w.:-]{1,100}$/;
 
 /** The application, set up but not listening: the same for `main` and for tests. */
 export async function createApp(config: Config, databaseUrl: string): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, genReqId: correlationId, forceCloseConnections: true });
+  const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, genReqId: correlationId });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(config, databaseUrl), adapter, {
     bufferLogs: true,
+    forceCloseConnections: true, // Nest looks here, Fastify at its own option: idle connections must not hold up the end
     abortOnError: false,
   });
   app.useLogger(app.get(Logger));
   app.useWebSocketAdapter(new IoAdapter(app));
   app.setGlobalPrefix('api/v1', { exclude: [{ path: 'health/{*all}', method: RequestMethod.ALL }] });
   app.useGlobalPipes(new RequestValidationPipe());
-  await app.register(helmet, { contentSecurityPolicy: { directives: { 'script-src': ["'self'", "'unsafe-inline'"], 'upgrade-insecure-requests': null } } });
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      directives: { 'script-src': ["'self'", "'unsafe-inline'"], 'upgrade-insecure-requests': null },
+    },
+  });
   app
     .getHttpAdapter()
     .getInstance()

@@ -81,7 +81,7 @@ export class WsClient {
 
   /** Called every second or so: a heartbeat when nothing was said, a ping to find out about dead peers. */
   keepAlive(now: number): void {
-    if (!this.sink.writable) return; // the core closes readers that stay clogged
+    if (!this.sink.writable) return this.connection.reader.flush(); // the core closes who stays clogged
     if (now - this.sink.lastSentAt >= HEARTBEAT_MS) {
       const timestamp = new Date(now).toISOString();
       this.sink.sendControl({ type: 'heartbeat', timestamp, task_id: this.admission.task_id, data: {} });

@@ -7,6 +7,8 @@ import { PageSize } from './page-size.js';
 import type { StreamLimits } from './stream-limits.js';
 import type { StreamSource } from './stream-source.js';
 
+const logger = new Logger('CatchUp'); // one for all: there may be thousands of readers
+
 /** The connection, as far as a catch-up needs it. */
 export interface CatchUpTarget {
   readonly closed: boolean;
@@ -22,7 +24,6 @@ export interface CatchUpTarget {
  * between, so there is neither gap nor double at the seam.
  */
 export class CatchUp {
-  private readonly logger = new Logger(CatchUp.name);
   private readonly behind = new Set<Cursor>();
   private readonly page: PageSize;
   private running = false;
@@ -54,7 +55,7 @@ export class CatchUp {
         await this.step(cursor);
         retryMs = this.limits.retryMs;
       } catch (error) {
-        this.logger.warn({ err: error, task_id: cursor.feed.task_id }, 'a stream could not be read; trying again');
+        logger.warn({ err: error, task_id: cursor.feed.task_id }, 'a stream could not be read; trying again');
         await sleep(retryMs, undefined, { ref: false });
         retryMs = Math.min(2 * retryMs, this.limits.maxRetryMs);
       }

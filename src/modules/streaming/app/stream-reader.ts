@@ -9,6 +9,7 @@ import { StallWatch } from './stall-watch.js';
 import type { StreamLimits } from './stream-limits.js';
 import type { StreamSource } from './stream-source.js';
 
+const logger = new Logger('StreamReader'); // one for all: there may be thousands of readers
 const TOO_SLOW: StreamEnd = {
   code: 'stream.too_slow',
   detail: 'You do not read what you are sent. Connect again and go on after the last seq you have.',
@@ -21,7 +22,6 @@ const TOO_SLOW: StreamEnd = {
  */
 export class StreamReader {
   closed = false;
-  private readonly logger = new Logger(StreamReader.name);
   private readonly cursors = new Map<string, Cursor>();
   private readonly buffer: DeliveryBuffer;
   private readonly catchUp: CatchUp;
@@ -53,6 +53,8 @@ export class StreamReader {
       if (this.buffer.full) for (const dropped of this.buffer.drop()) this.catchUp.add(dropped);
     } else if (this.sink.writable) {
       this.flushTimer ??= setTimeout(() => this.flush(), this.limits.flushMs);
+    } else {
+      this.stall.observe(false);
     }
   }
 
@@ -108,7 +110,7 @@ export class StreamReader {
         if (frame.length > 0) this.sink.send(frame);
       }
     } catch (error) {
-      this.logger.error({ err: error }, 'a stream could not be written');
+      logger.error({ err: error }, 'a stream could not be written');
       this.close({ code: 'server.error', detail: 'Something went wrong on our side. Connect again.' });
       return;
     }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { AcpMessage } from '../../../common/acp/acp-message.js';
 import type { Actor } from '../../../common/auth/actor.js';
 import { ticks } from '../../../../test/support/memory-log.js';
-import { MemorySink, StreamWorld, type WorldClient } from '../../../../test/support/stream-world.js';
+import { MemorySink, STREAM_RUNS, StreamWorld, type WorldClient } from '../../../../test/support/stream-world.js';
 import type { SubscribeReceipt, SubscribeRequest } from './subscriptions.js';
 
 beforeAll(() => Logger.overrideLogger(false)); // reads fail on purpose
@@ -132,5 +132,5 @@ it('gives every follower every message after its start exactly once, in order', 
     expect(await chaos.settle()).toEqual([]);
     chaos.world.connections.closeAll({ code: 'server.shutting_down', detail: 'done' });
   });
-  await fc.assert(runs, { numRuns: Number(process.env['STREAM_RUNS'] ?? 100), endOnFailure: true });
+  await fc.assert(runs, { numRuns: STREAM_RUNS, endOnFailure: true });
 }, 60_000);

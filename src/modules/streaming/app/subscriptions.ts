@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { Actor } from '../../../common/auth/actor.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import type { TaskFeed } from '../domain/task-feed.js';
 import type { StreamConnection } from './stream-connection.js';
 import { StreamHub } from './stream-hub.js';
 import { STREAM_LIMITS, type StreamLimits } from './stream-limits.js';
-import { StreamSource } from './stream-source.js';
+import { StreamSource, type VisibleTask } from './stream-source.js';
 
 /** Tasks and boards by id, in lower case. Neither list: all that the actor may see. */
 export interface SubscribeRequest {
@@ -76,21 +77,26 @@ export class Subscriptions {
     const { actor } = connection;
     const visible = isForAll(request) ? await this.source.visibleBoards(actor) : undefined;
     const boards = await this.source.readableBoards(actor, board_ids);
-    const tasks = task_ids.length > 0 ? await this.source.visibleTasks(actor, { task_ids }) : [];
-    const named = tasks.map(({ task_id }) => task_id);
-    if (visible === 'all') tasks.push(...(await this.source.visibleTasks(actor, {})));
-    const onBoards = visible === 'all' ? boards : [...boards, ...(visible ?? [])];
-    if (onBoards.length > 0) tasks.push(...(await this.source.visibleTasks(actor, { board_ids: onBoards })));
+    const named = task_ids.length > 0 ? await this.source.visibleTasks(actor, { task_ids }) : [];
+    const onBoards = await this.tasksOn(actor, boards, visible);
+    const tasks = new Map([...named, ...onBoards].map((task) => [task.task_id, task]));
 
-    const lease = await this.hub.acquire([...new Map(tasks.map((task) => [task.task_id, task])).values()]);
+    const lease = await this.hub.acquire([...tasks.values()]);
     try {
       if (connection.closed) throw new DomainError('unavailable', 'stream.closed', 'The connection has ended.');
-      const subscribed = this.start(connection, lease.feeds, { tasks: named, boards, visible }, after);
-      const allowed = new Set([...named, ...boards]);
+      const coverage = { tasks: named.map(({ task_id }) => task_id), boards, visible };
+      const subscribed = this.start(connection, lease.feeds, coverage, after);
+      const allowed = new Set([...coverage.tasks, ...boards]);
       return { subscribed, denied: [...new Set([...task_ids, ...board_ids])].filter((id) => !allowed.has(id)) };
     } finally {
       lease.release();
     }
+  }
+
+  private async tasksOn(actor: Actor, boards: string[], visible: string[] | 'all' = []): Promise<VisibleTask[]> {
+    if (visible === 'all') return this.source.visibleTasks(actor, {});
+    const board_ids = [...boards, ...visible];
+    return board_ids.length > 0 ? this.source.visibleTasks(actor, { board_ids }) : [];
   }
 
   /**
@@ -103,7 +109,8 @@ export class Subscriptions {
     coverage: { tasks?: string[]; boards?: string[]; visible?: string[] | 'all' },
     after: Record<string, number>,
   ): SubscribeReceipt['subscribed'] {
-    const others = this.hub.loadedFeeds().filter((feed) => !connection.covers(feed));
+    const isWide = coverage.visible !== undefined || (coverage.boards ?? []).length > 0;
+    const others = isWide ? this.hub.loadedFeeds().filter((feed) => !connection.covers(feed)) : [];
     const joining = new Set(feeds.filter((feed) => !connection.covers(feed)));
     connection.cover({ tasks: [], boards: [], ...coverage });
     for (const feed of others) if (connection.covers(feed)) joining.add(feed);
