@@ -28,6 +28,7 @@ export class OutputCapture {
   private readonly bell = new WakeUp();
   private readonly files = new Map<OutputSource, OutputFile>();
   private readonly offsets: Record<OutputSource, number>;
+  private readonly sizes: Record<OutputSource, number> = { stdout: 0, stderr: 0 };
   private ended = false;
   private lastOutputAt = Date.now();
   private broken: AttemptFailure | null = null;
@@ -110,7 +111,8 @@ export class OutputCapture {
   private async isReadable(file: OutputFile, source: OutputSource): Promise<boolean> {
     const { max_output_bytes: max } = this.deps.limits;
     const size = await file.size();
-    if (size > max) {
+    this.sizes[source] = size;
+    if (this.sizes.stdout + this.sizes.stderr > max) {
       await this.breach(
         'agent.output_limit',
         `The agent wrote more than ${max} bytes of output (KANDEV_MAX_OUTPUT_BYTES).`,
@@ -118,7 +120,7 @@ export class OutputCapture {
     }
     if (size < this.offsets[source])
       await this.breach('agent.output_truncated', 'The agent has cut off its own output.');
-    return size > this.offsets[source] && this.offsets[source] < max;
+    return size > this.offsets[source] && this.offsets.stdout + this.offsets.stderr < max;
   }
 
   private async checkActivity(): Promise<void> {

@@ -3,16 +3,18 @@ import type { OutputFile, OutputSource } from '../domain/run-directory.js';
 
 /** A line longer than this is stored in flagged pieces: 1 MiB, four times PostgreSQL's TOAST sweet spot and more than any real message. */
 export const MAX_LINE_BYTES = 1024 * 1024;
+/** Lines of one read, and so of one transaction: a mebibyte of empty lines would stop everybody else for seconds. */
+const MAX_LINES = 5_000;
 const NEWLINE = 10;
 
-/** Lines of one read, and the offset after the last of them. */
+/** What one read has found, and the offset after the last line of it. */
 export interface ReadLines {
   lines: OutputLine[];
   next_offset: number;
 }
 
 /**
- * Whole lines from `offset`, at most {@link MAX_LINE_BYTES} of them. The rest of a line whose end has not been
+ * Whole lines from `offset`, at most {@link MAX_LINES} and {@link MAX_LINE_BYTES} in all. The rest of a line whose end has not been
  * written stays for the next call, unless `atEnd`. Needs nothing but the offset: a piece of a long line is known
  * by the byte before it.
  */
@@ -29,6 +31,7 @@ export async function readLines(
   const lines: OutputLine[] = [];
   let position = 0;
   for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, position)) {
+    if (lines.length === MAX_LINES) return { lines, next_offset: offset + position };
     lines.push({ source, bytes: bytes.subarray(position, end), continued: inLine && position === 0 });
     position = end + 1;
   }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { constants, watch } from 'node:fs';
-import { chown, lstat, mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { lchown, lstat, mkdir, open, readdir, rename, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
@@ -9,9 +9,11 @@ import type { Config } from '../../../../common/config/config.js';
 import type { AgentUser } from '../../domain/container-runtime.js';
 import { OutputFile, RunDirectories, type OutputSource } from '../../domain/run-directory.js';
 import { needsChown } from '../agent-user.js';
+import { removeTree } from './remove-tree.js';
 import { openRegularFile } from './safe-files.js';
 
 const FILE_OF: Record<OutputSource, string> = { stdout: 'out', stderr: 'err' };
+const MAKE = constants.O_CREAT | constants.O_APPEND | constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const UUID = /^[0-9a-f-]{36}$/;
 
 /** Run directories below `KANDEV_HOME/runs`, one per agent. */
@@ -29,15 +31,17 @@ export class HostRunDirectories extends RunDirectories {
   async prepare(agentId: string, task: object, user: AgentUser): Promise<void> {
     const directory = this.path(agentId);
     await mkdir(join(directory, 'artifacts'), { recursive: true, mode: 0o700 });
-    for (const file of Object.values(FILE_OF)) await (await open(join(directory, file), 'a', 0o600)).close();
+    // Where a kill and bad luck have made an agent's leavings look half-made, a link of the agent's is never followed.
+    for (const file of Object.values(FILE_OF)) await (await open(join(directory, file), MAKE, 0o600)).close();
     if (!(await exists(join(directory, 'in'))))
       await promisify(execFile)('mkfifo', ['-m', '600', join(directory, 'in')]);
     const taskFile = join(directory, 'task.json');
-    await writeFile(`${taskFile}.new`, `${JSON.stringify(task, null, 2)}\n`, { mode: 0o600 });
+    await removeTree(`${taskFile}.new`);
+    await writeFile(`${taskFile}.new`, `${JSON.stringify(task, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
     await rename(`${taskFile}.new`, taskFile);
     if (!needsChown(user)) return;
     for (const file of ['', 'artifacts', 'in', 'out', 'err', 'task.json'])
-      await chown(join(directory, file), user.uid, user.gid);
+      await lchown(join(directory, file), user.uid, user.gid);
   }
 
   async openOutput(agentId: string, source: OutputSource): Promise<OutputFile | null> {
@@ -75,7 +79,7 @@ export class HostRunDirectories extends RunDirectories {
   }
 
   async remove(agentId: string): Promise<void> {
-    await rm(this.path(agentId), { recursive: true, force: true });
+    await removeTree(this.path(agentId));
   }
 
   async list(): Promise<string[]> {
