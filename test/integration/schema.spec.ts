@@ -38,12 +38,12 @@ describe('migrations', () => {
   });
 
   it('are applied once when several servers start at once', async () => {
-    const { url, drop } = await createDatabase({ empty: true });
-    const servers = await Promise.all([1, 2, 3].map(() => MikroORM.init(ormOptions(url, entities, migrations, 3))));
+    const empty = await createDatabase({ empty: true });
+    const servers = await Promise.all([1, 2, 3].map(() => MikroORM.init(ormOptions(empty.url, entities, migrations, 3))));
     const applied = await Promise.all(servers.map((server) => migrate(server)));
     expect(applied.toSorted((a, b) => a - b)).toEqual([0, 0, migrations.length]);
     await Promise.all(servers.map((server) => server.close()));
-    await drop();
+    await empty.drop();
   });
 
   it('make what the entities say: tables, columns, types, defaults and checks', async () => {

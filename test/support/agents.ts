@@ -38,6 +38,8 @@ export interface AgentBody {
   container_name: string | null;
   status: string;
   image_id: string | null;
+  started_at: string | null;
+  stopped_at: string | null;
   exit_code: number | null;
   failure_code: string | null;
   error_message: string | null;
@@ -66,6 +68,14 @@ export interface Ended {
   message: string | null;
   instance: AgentBody;
 }
+
+/** How the three end that belong together. */
+export const COMPLETED = {
+  ...{ task: 'COMPLETED', run: 'COMPLETED', agent: 'COMPLETED' },
+  ...{ failure_code: null, message: null },
+};
+export const FAILED = { task: 'FAILED', run: 'FAILED', agent: 'FAILED' };
+export const CANCELLED = { task: 'CANCELLED', run: 'CANCELLED', agent: 'STOPPED', failure_code: 'agent.stopped' };
 
 /** Command of an agent that is a shell script, or a Node program. */
 export const sh = (script: string): string[] => ['sh', '-c', script];

@@ -15,8 +15,10 @@ declare module 'vitest' {
   }
 }
 
+let cleanUp: () => Promise<void> = () => Promise.resolve();
+
 /** One PostgreSQL for the run, with a migrated template that databases are copied from in some 50 ms. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export async function setup(project: TestProject): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'kandev-test-postgres-'));
   chmodSync(directory, 0o755); // the database may run under another account
   const postgres = await startEmbeddedPostgres({ directory, log: () => undefined });
@@ -30,12 +32,16 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await migrate(template);
   await Promise.all([orm.close(), template.close()]);
   project.provide('postgresUrl', postgres.url);
-  return async () => {
+  cleanUp = async () => {
     await postgres.stop();
     if (!postgres.dataDirectory.startsWith(directory))
       rmSync(dirname(postgres.dataDirectory), { recursive: true, force: true });
     rmSync(directory, { recursive: true, force: true });
   };
+}
+
+export async function teardown(): Promise<void> {
+  await cleanUp();
 }
 
 function databaseUrl(server: string): string {

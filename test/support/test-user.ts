@@ -1,4 +1,4 @@
-import { ApiClient, type SignedInBody } from './api-client.js';
+import { ApiClient } from './api-client.js';
 import { until } from './until.js';
 
 export interface TaskBody {
@@ -31,7 +31,7 @@ const LOG_PAGE = 1000;
 export class TestUser extends ApiClient {
   static override async register(server: () => string, name: string): Promise<TestUser> {
     const { tokens } = await ApiClient.register(server, name);
-    return new TestUser(server, tokens as SignedInBody);
+    return new TestUser(server, tokens);
   }
 
   /** A request that has to be answered with `status`; returns the body. */

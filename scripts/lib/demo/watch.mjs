@@ -13,8 +13,8 @@ export function watchTask(url, token, taskId) {
   const done = new Promise((resolve, reject) => {
     limit = setTimeout(() => reject(new Error(`the agent did not end within ${LIMIT_MS / 1000} s`)), LIMIT_MS);
     socket.on('close', (code, reason) => reject(new Error(`the stream was closed: ${code} ${reason}`)));
-    socket.on('message', (frame) => {
-      const message = JSON.parse(String(frame));
+    socket.on('message', (/** @type {Buffer} */ frame) => {
+      const message = JSON.parse(frame.toString());
       show(message);
       if (message.type === 'status' && ENDS.has(message.data.status)) resolve();
     });
