@@ -39,7 +39,9 @@ describe('migrations', () => {
 
   it('are applied once when several servers start at once', async () => {
     const empty = await createDatabase({ empty: true });
-    const servers = await Promise.all([1, 2, 3].map(() => MikroORM.init(ormOptions(empty.url, entities, migrations, 3))));
+    const servers = await Promise.all(
+      [1, 2, 3].map(() => MikroORM.init(ormOptions(empty.url, entities, migrations, 3))),
+    );
     const applied = await Promise.all(servers.map((server) => migrate(server)));
     expect(applied.toSorted((a, b) => a - b)).toEqual([0, 0, migrations.length]);
     await Promise.all(servers.map((server) => server.close()));

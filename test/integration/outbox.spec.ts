@@ -1,0 +1,97 @@
+import { Logger } from '@nestjs/common';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { DomainEvent } from '../../src/common/bus/contracts.js';
+import { OutboxHandlers, type DeliveredEvent } from '../../src/common/bus/outbox-handlers.js';
+import { OutboxRelay } from '../../src/common/bus/outbox-relay.js';
+import { Workers } from '../../src/common/ops/workers.js';
+import { query } from '../support/database.js';
+import { openTestDatabase, type TestDatabase } from '../support/orm.js';
+import { until } from '../support/until.js';
+
+class SomethingHappened extends DomainEvent<{ n: number }> {
+  readonly topic = 'test.something';
+}
+
+let database: TestDatabase;
+let handlers: OutboxHandlers;
+let relays: OutboxRelay[];
+
+beforeAll(async () => {
+  Logger.overrideLogger(false);
+  database = await openTestDatabase();
+});
+
+afterAll(() => database.close());
+
+beforeEach(() => {
+  handlers = new OutboxHandlers();
+  relays = [];
+});
+
+afterEach(async () => {
+  await Promise.all(relays.map((relay) => relay.stop()));
+  await query(database.url, 'delete from outbox_events');
+});
+
+function start(count = 1): void {
+  relays = Array.from({ length: count }, () => new OutboxRelay(database.transactions, handlers, new Workers()));
+  for (const relay of relays) relay.start();
+}
+
+const emit = (n: number) =>
+  database.transactions.run((tx) => {
+    tx.emit(new SomethingHappened(crypto.randomUUID(), 1, { n }));
+    return Promise.resolve();
+  });
+const waiting = async () => (await query(database.url, 'select id from outbox_events')).length;
+
+describe('the outbox', () => {
+  it('delivers what was committed, and nothing that was rolled back', async () => {
+    const seen: DeliveredEvent[] = [];
+    handlers.on('test.something', (event) => Promise.resolve(void seen.push(event)));
+    start();
+    await emit(1);
+    await expect(
+      database.transactions.run((tx) => {
+        tx.emit(new SomethingHappened(crypto.randomUUID(), 1, { n: 2 }));
+        throw new Error('no');
+      }),
+    ).rejects.toThrow('no');
+    await emit(3);
+    await until('both events', () => seen.length >= 2);
+    await until('an empty outbox', async () => (await waiting()) === 0);
+    expect(seen.map(({ data }) => data['n'])).toEqual([1, 3]);
+    expect(seen[0]).toMatchObject({ topic: 'test.something', aggregate_seq: 1 });
+  });
+
+  it('gives an event again to a handler that failed, and does not hold up the others', async () => {
+    const seen: unknown[] = [];
+    let failures = 1;
+    handlers.on('test.something', ({ data }) => {
+      if (data['n'] === 1 && failures-- > 0) return Promise.reject(new Error('not yet'));
+      return Promise.resolve(void seen.push(data['n']));
+    });
+    await emit(1);
+    await emit(2);
+    start();
+    await until('both events', () => seen.length === 2);
+    expect(seen).toEqual([2, 1]);
+    await until('an empty outbox', async () => (await waiting()) === 0);
+  });
+
+  it('is emptied by several relays together, each event by one', async () => {
+    const seen: unknown[] = [];
+    handlers.on('test.something', ({ data }) => Promise.resolve(void seen.push(data['n'])));
+    for (let n = 0; n < 200; n++) await emit(n);
+    start(4);
+    await until('all events', () => seen.length >= 200);
+    await until('an empty outbox', async () => (await waiting()) === 0);
+    expect(seen.toSorted((a, b) => Number(a) - Number(b))).toEqual(Array.from({ length: 200 }, (_, n) => n));
+  });
+
+  it('lets go of events that nobody wants', async () => {
+    start();
+    await emit(1);
+    await until('an empty outbox', async () => (await waiting()) === 0);
+  });
+});

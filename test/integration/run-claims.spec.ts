@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Config } from '../../src/common/config/config.js';
+import { RunClaims } from '../../src/modules/orchestrator/app/run-claims.js';
+import { query } from '../support/database.js';
+import { openTestDatabase, type TestDatabase } from '../support/orm.js';
+
+const HOST = crypto.randomUUID();
+const OTHER_HOST = crypto.randomUUID();
+
+let database: TestDatabase;
+let claims: RunClaims;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  claims = new RunClaims(database.transactions, { host_id: HOST } as Config);
+});
+
+afterAll(() => database.close());
+
+beforeEach(async () => void (await query(database.url, 'delete from runs')));
+
+/** Queues a run; columns may be given. */
+async function queue(columns: Record<string, unknown> = {}): Promise<string> {
+  const row = { id: crypto.randomUUID(), ...(await database.task()), agent_type: 'x', ...columns };
+  const names = Object.keys(row);
+  const places = names.map((_, index) => `$${index + 1}`);
+  await query(database.url, `insert into runs (${names.join(', ')}) values (${places.join(', ')})`, Object.values(row));
+  return row.id;
+}
+
+describe('claiming', () => {
+  it('gives each run to one claimer, however many ask at once', async () => {
+    const ids = await Promise.all(Array.from({ length: 30 }, () => queue()));
+    const claimed = await Promise.all(Array.from({ length: 50 }, () => claims.claimNext()));
+    const got = claimed.filter((run) => run !== undefined);
+    expect(got.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+    expect(got.every(({ epoch, attempt, state }) => epoch === 1 && attempt === 1 && state === 'STARTING')).toBe(true);
+    expect(await claims.countHeld()).toBe(30);
+  });
+
+  it('serves the higher priority first, and the longer wait among equals', async () => {
+    const late = await queue({ priority: 5, queued_at: '2026-01-01T10:00:02Z' });
+    const low = await queue({ priority: 1, queued_at: '2026-01-01T09:00:00Z' });
+    const early = await queue({ priority: 5, queued_at: '2026-01-01T10:00:01Z' });
+    const order = [
+      await claims.claimNext(),
+      await claims.claimNext(),
+      await claims.claimNext(),
+      await claims.claimNext(),
+    ];
+    expect(order.map((run) => run?.id)).toEqual([early, late, low, undefined]);
+  });
+});
+
+describe('leases', () => {
+  const held = { state: 'RUNNING', attempt: 1, epoch: 7, host_id: HOST };
+  const future = '2099-01-01T00:00:00Z';
+  const past = '2020-01-01T00:00:00Z';
+
+  it('are extended for what this process holds, and for nothing else', async () => {
+    await queue();
+    const mine = await claims.claimNext();
+    await queue({ ...held, lease_owner: crypto.randomUUID(), lease_expires_at: future });
+    expect((await claims.heartbeat()).map(({ id }) => id)).toEqual([mine?.id]);
+  });
+
+  it('that have run out are taken over with a higher epoch; others of this host are left, those of other hosts too', async () => {
+    const expired = await queue({ ...held, lease_owner: crypto.randomUUID(), lease_expires_at: past });
+    const handedBack = await queue({ ...held, lease_owner: null });
+    await queue({ ...held, lease_owner: crypto.randomUUID(), lease_expires_at: future });
+    await queue({ ...held, host_id: OTHER_HOST, lease_owner: null });
+    await queue({ ...held, state: 'COMPLETED', lease_owner: null });
+    const taken = await claims.takeOver('expired');
+    expect(taken.map(({ id }) => id).toSorted()).toEqual([expired, handedBack].toSorted());
+    expect(taken.map(({ epoch }) => epoch)).toEqual([8, 8]);
+    expect(await claims.takeOver('expired')).toEqual([]);
+  });
+
+  it('of the server before are all taken over at a start, and handed back at an end', async () => {
+    await queue({ ...held, lease_owner: crypto.randomUUID(), lease_expires_at: future });
+    expect(await claims.takeOver('all')).toHaveLength(1);
+    expect(await claims.takeOver('all')).toEqual([]); // what is ours already stays as it is
+    await claims.releaseAll();
+    expect(await claims.heartbeat()).toEqual([]);
+  });
+});
