@@ -73,6 +73,7 @@ const UP = [
     branch varchar(255),
     assigned_agent_id uuid,
     metadata jsonb not null default '{}',
+    dispatched_run_id uuid,
     settled_run_id uuid,
     created_by uuid not null constraint tasks_created_by_fkey references users (id),
     version integer not null default 1,
@@ -220,6 +221,8 @@ const UP = [
     constraint acp_messages_pkey primary key (task_id, seq)
   )`,
   `create index acp_messages_agent_id_idx on acp_messages (agent_id, seq)`,
+  // What the latest state is read from, among however many log lines.
+  `create index acp_messages_progress_idx on acp_messages (agent_id, seq) where type in ('progress', 'result')`,
   `create index acp_messages_created_at_idx on acp_messages using brin (created_at)`,
   // Log lines are messages; they are stored once and read here under the names of a log table.
   `create view agent_logs as

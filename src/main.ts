@@ -23,8 +23,10 @@ async function main(): Promise<void> {
   const database = await openDatabase(config, (message) => process.stderr.write(`${message}\n`));
   try {
     const app = await createApp(config, database.url);
-    endOnSignal(app, database);
+    liveOnAfterRejections(app);
+    const signalled = endOnSignal(app, database);
     await app.listen(config.server.port, config.server.host);
+    if (signalled()) return;
     app.get(Workers).startAll();
     announce(app, config, database);
   } catch (error) {
@@ -33,8 +35,8 @@ async function main(): Promise<void> {
   }
 }
 
-/** The first signal ends the server cleanly, the second at once. Agents live on either way. */
-function endOnSignal(app: NestFastifyApplication, database: Database): void {
+/** The first signal ends the server cleanly, the second at once. Agents live on either way. Returns whether one came. */
+function endOnSignal(app: NestFastifyApplication, database: Database): () => boolean {
   let ending = false;
   const end = (signal: NodeJS.Signals): void => {
     if (ending) process.exit(130);
@@ -53,6 +55,12 @@ function endOnSignal(app: NestFastifyApplication, database: Database): void {
       );
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
+  return () => ending;
+}
+
+/** A promise that nobody waited for is a mistake of ours; no reason to leave every run unattended. */
+function liveOnAfterRejections(app: NestFastifyApplication): void {
+  process.on('unhandledRejection', (reason) => app.get(Logger).error({ err: reason }, 'unhandled rejection', 'Main'));
 }
 
 function announce(app: NestFastifyApplication, config: Config, database: Database): void {

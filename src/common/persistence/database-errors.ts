@@ -1,11 +1,14 @@
-import { DriverException } from '@mikro-orm/core';
+/** What `pg` says of connections that are gone; it gives these no code. */
+const CONNECTION_GONE =
+  /connection (terminated|ended|error)|not queryable|timeout exceeded when trying to connect|server closed/i;
 
 /** The database is away or busy, not wrong: waiting helps. SQLSTATE classes 08, 40, 53, 57, or no answer at all. */
 export function isDatabaseAway(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== 'string')
-    return error instanceof DriverException && /terminat|timeout|closed/i.test(error.message);
-  return /^(08|40|53|57)/.test(code) || /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND)/.test(code);
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  if (typeof code === 'string' && (/^(08|40|53|57)/.test(code) || /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND)/.test(code)))
+    return true;
+  return CONNECTION_GONE.test(error.message);
 }
 
 /** Name of the constraint that a statement has violated (SQLSTATE class 23); undefined for any other error. */

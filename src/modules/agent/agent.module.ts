@@ -20,6 +20,7 @@ import {
 import { ArtifactCollector } from './app/artifact-collector.js';
 import { AttemptSupervisor } from './app/attempt-supervisor.js';
 import { AttemptTools } from './app/attempt-tools.js';
+import { DeletedTasks } from './app/deleted-tasks.js';
 import { InstanceJournal } from './app/instance-journal.js';
 import { GetInstanceHandler, ListInstancesHandler } from './app/instance.queries.js';
 import { LaunchAgentHandler } from './app/launch-agent.js';
@@ -58,7 +59,16 @@ export const agentEntities = [AgentType, AgentInstance, AcpMessageRow, TaskStrea
     { provide: Workspaces, useClass: GitWorkspaces },
     { provide: ContainerRuntimes, useClass: InstalledRuntimes },
     ...[DockerRuntime, ProcessRuntime],
-    ...[MessageLog, InstanceJournal, ArtifactCollector, LaunchSpecs, AttemptTools, AttemptSupervisor, OrphanSweeper],
+    ...[
+      MessageLog,
+      InstanceJournal,
+      ArtifactCollector,
+      LaunchSpecs,
+      AttemptTools,
+      AttemptSupervisor,
+      OrphanSweeper,
+      DeletedTasks,
+    ],
     ...[LaunchAgentHandler, StopAgentHandler, StopInstanceHandler, ReleaseAgentHandler],
     ...[FindAttemptAgentHandler, FindLatestAgentHandler, GetProgressHandler, GetStartableAgentTypeHandler],
     ...[ReadMessagesHandler, GetStreamHeadsHandler, ListLogsHandler, ListArtifactsHandler, FindArtifactFileHandler],

@@ -30,8 +30,10 @@ export class AgentTypesController {
   @ApiOperation({ operationId: 'listAgentTypes', summary: 'Agent types, by name' })
   @ApiOkResponse({ type: AgentTypeListDto, description: 'A part of the list.' })
   @ApiProblems(400, 401)
-  async list(@Query() query: PageQuery): Promise<AgentTypeListDto> {
-    const { items, total, next_cursor } = await this.queries.execute(new ListAgentTypesQuery(pageRequest(query)));
+  async list(@CurrentActor() actor: Actor, @Query() query: PageQuery): Promise<AgentTypeListDto> {
+    const { items, total, next_cursor } = await this.queries.execute(
+      new ListAgentTypesQuery(actor, pageRequest(query)),
+    );
     return { agent_types: items, total, next_cursor };
   }
 
@@ -40,8 +42,8 @@ export class AgentTypesController {
   @ApiOperation({ operationId: 'getAgentType', summary: 'One agent type' })
   @ApiOkResponse({ type: AgentTypeDto, description: 'The agent type.', headers: ETAG_HEADER })
   @ApiProblems(400, 401, [404, 'agent_type.not_found'])
-  get(@IdParam('typeId') typeId: string): Promise<AgentTypeDto> {
-    return this.queries.execute(new GetAgentTypeQuery(typeId));
+  get(@CurrentActor() actor: Actor, @IdParam('typeId') typeId: string): Promise<AgentTypeDto> {
+    return this.queries.execute(new GetAgentTypeQuery(actor, typeId));
   }
 
   @Post()

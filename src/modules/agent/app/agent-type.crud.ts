@@ -57,14 +57,20 @@ export class UpdateAgentTypeCommand extends Command<AgentTypeView> {
 }
 
 export class ListAgentTypesQuery extends Query<Page<AgentTypeView>> {
-  constructor(readonly page: PageRequest) {
+  constructor(
+    readonly actor: Actor,
+    readonly page: PageRequest,
+  ) {
     super();
   }
 }
 
 /** @throws DomainError `agent_type.not_found` */
 export class GetAgentTypeQuery extends Query<AgentTypeView> {
-  constructor(readonly id: string) {
+  constructor(
+    readonly actor: Actor,
+    readonly id: string,
+  ) {
     super();
   }
 }
@@ -109,14 +115,14 @@ export class UpdateAgentTypeHandler implements ICommandHandler<UpdateAgentTypeCo
 export class ListAgentTypesHandler implements IQueryHandler<ListAgentTypesQuery> {
   constructor(private readonly transactions: Transactions) {}
 
-  execute({ page }: ListAgentTypesQuery): Promise<Page<AgentTypeView>> {
+  execute({ actor, page }: ListAgentTypesQuery): Promise<Page<AgentTypeView>> {
     return this.transactions.run(async (tx) => {
       const [types, total] = await tx.em.findAndCount(
         AgentType,
         {},
         { orderBy: { name: 'asc' }, limit: page.limit, offset: page.offset },
       );
-      return { items: types.map(toView), total, next_cursor: null };
+      return { items: types.map((type) => forActor(actor, toView(type))), total, next_cursor: null };
     });
   }
 }
@@ -125,16 +131,26 @@ export class ListAgentTypesHandler implements IQueryHandler<ListAgentTypesQuery>
 export class GetAgentTypeHandler implements IQueryHandler<GetAgentTypeQuery> {
   constructor(private readonly transactions: Transactions) {}
 
-  async execute({ id }: GetAgentTypeQuery): Promise<AgentTypeView> {
+  async execute({ actor, id }: GetAgentTypeQuery): Promise<AgentTypeView> {
     const type = await this.transactions.run((tx) => tx.em.findOne(AgentType, { id }));
     if (!type) throw notFound('agent type');
-    return toView(type);
+    return forActor(actor, toView(type));
   }
 }
 
 function requireAdmin(actor: Actor): void {
   if (actor.role === 'admin' || actor.role === 'system') return;
   throw new DomainError('forbidden', 'agent_type.forbidden', 'Only administrators change agent types.');
+}
+
+/** Values that administrators have written into the environment are theirs to see; references to the host's are not secret. */
+function forActor(actor: Actor, view: AgentTypeView): AgentTypeView {
+  if (actor.role !== 'member') return view;
+  const masked = Object.entries(view.environment_vars).map(([name, value]) => [
+    name,
+    /^\$\{\w+\}$/.test(value) ? value : '***',
+  ]);
+  return { ...view, environment_vars: Object.fromEntries(masked) as Record<string, string> };
 }
 
 function toView(type: AgentType): AgentTypeView {

@@ -1,5 +1,6 @@
 import { join, posix } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
+import { sql } from 'kysely';
 import { v5 as uuidv5 } from 'uuid';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
@@ -13,6 +14,7 @@ import { Workspaces } from '../domain/workspaces.js';
 import type { StreamDB } from './message-log.js';
 
 const MAX_FILES = 200;
+const MAX_RESULTS = 20; // the last ones; a message is a mebibyte at most
 const MAX_BYTES = 100 * 1024 * 1024; // one file; larger results belong into the repository or elsewhere
 const MAX_TYPE_LENGTH = 50;
 const MAX_NAME_LENGTH = 255;
@@ -42,8 +44,7 @@ export class ArtifactCollector {
     }
     for (const [path, type] of named) {
       if (artifacts.has(path) || artifacts.size >= MAX_FILES) continue;
-      const inside =
-        relativeTo(WORKSPACE_IN_CONTAINER, path) ?? relativeTo(this.workspaces.path(instance.task_id), path);
+      const inside = relativeTo(WORKSPACE_IN_CONTAINER, path);
       if (inside === undefined) continue;
       const file = await this.files.find(this.workspaces.path(instance.task_id), inside, MAX_BYTES);
       if (file) artifacts.set(path, await this.keep(instance, file, path, type));
@@ -63,23 +64,28 @@ export class ArtifactCollector {
   }
 
   private async namedInResults(instance: AgentInstance): Promise<Map<string, string>> {
-    const rows = await this.transactions
-      .kysely<StreamDB>()
-      .selectFrom('acp_messages')
-      .select('data')
-      .where('agent_id', '=', instance.id)
-      .where('type', '=', 'result')
-      .orderBy('seq')
-      .execute();
+    const { rows } = await sql<{ artifacts: { path?: unknown; type?: unknown }[] }>`
+      select data -> 'artifacts' as artifacts from acp_messages
+      where agent_id = ${instance.id} and type = 'result' and jsonb_typeof(data -> 'artifacts') = 'array'
+      order by seq desc limit ${MAX_RESULTS}`.execute(this.transactions.kysely<StreamDB>());
     const named = new Map<string, string>();
-    for (const entry of rows.flatMap(({ data }) =>
-      Array.isArray(data['artifacts']) ? (data['artifacts'] as unknown[]) : [],
-    )) {
-      const { path, type } = (entry ?? {}) as { path?: unknown; type?: unknown };
-      if (typeof path === 'string')
-        named.set(posix.normalize(path), typeof type === 'string' ? type.slice(0, MAX_TYPE_LENGTH) : 'file');
+    for (const entry of rows.toReversed().flatMap(({ artifacts }) => artifacts.slice(0, MAX_FILES))) {
+      const { path, type } = entry ?? {};
+      if (typeof path !== 'string') continue;
+      named.set(
+        this.asInContainer(instance, posix.normalize(path)),
+        typeof type === 'string' ? sanitizeText(type).slice(0, MAX_TYPE_LENGTH) : 'file',
+      );
     }
     return named;
+  }
+
+  /** A process knows its folders by the paths of this host; those are nobody else's business. */
+  private asInContainer(instance: AgentInstance, path: string): string {
+    const artifact = relativeTo(join(this.runDirectories.path(instance.id), 'artifacts'), path);
+    if (artifact !== undefined) return posix.join(ARTIFACTS_IN_CONTAINER, artifact);
+    const file = relativeTo(this.workspaces.path(instance.task_id), path);
+    return file === undefined ? path : posix.join(WORKSPACE_IN_CONTAINER, file);
   }
 }
 

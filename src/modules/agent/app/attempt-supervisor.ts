@@ -10,7 +10,8 @@ import { AttemptTools } from './attempt-tools.js';
 import { Attempt } from './attempt.js';
 import type { Claim } from './instance-journal.js';
 
-const MAX_TRIES = 6; // of an attempt that fails in a way nobody foresaw; a database that is down does not count
+const MAX_FAILURES = 6; // in a row, of a kind nobody foresaw
+const CALM_MS = 60_000; // what went well this long is no failure in a row
 const MAX_PAUSE_MS = 5_000;
 
 interface Supervised {
@@ -84,7 +85,8 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
   }
 
   private async keepGoing(attempt: Attempt, claim: Claim, signal: AbortSignal): Promise<void> {
-    for (let tries = 1; !signal.aborted; tries++) {
+    for (let tries = 0, failures = 0; !signal.aborted; tries++) {
+      const begun = Date.now();
       try {
         await attempt.run(signal);
         return;
@@ -94,7 +96,8 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
           { err: error, agent_id: claim.agent_id, tries },
           'an attempt was interrupted; going on with it',
         );
-        if (tries >= MAX_TRIES && !isDatabaseAway(error)) await this.giveUp(attempt, claim);
+        if (Date.now() - begun > CALM_MS) failures = 0;
+        if (!isPassing(error) && ++failures >= MAX_FAILURES) await this.giveUp(attempt, claim);
         await sleep(Math.min(200 * 2 ** tries, MAX_PAUSE_MS), undefined, { signal }).catch(() => undefined);
       }
     }
@@ -109,4 +112,9 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
       this.logger.error({ err: error, agent_id: claim.agent_id }, 'an attempt could not be ended');
     });
   }
+}
+
+/** A database or an engine that is away comes back: until then the attempt waits, however long. */
+function isPassing(error: unknown): boolean {
+  return isDatabaseAway(error) || (error instanceof AttemptFailure && error.code === 'engine.unavailable');
 }

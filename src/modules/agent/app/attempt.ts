@@ -15,6 +15,9 @@ class StopWished extends Error {}
  */
 export class Attempt {
   private readonly stopWish = new AbortController();
+  private stopping = false;
+  /** Why the server itself has ended the agent; outlives an interruption between the kill and the end. */
+  private killedFor: AttemptFailure | null = null;
   private readonly runtime: ContainerRuntime;
 
   constructor(
@@ -33,15 +36,8 @@ export class Attempt {
   async run(signal: AbortSignal): Promise<void> {
     const instance = await this.tools.journal.read(this.claim);
     if (instance.isLive()) {
-      try {
-        if (instance.stop_requested_at) this.stopWish.abort(new StopWished());
-        if (instance.status === 'PENDING' || instance.status === 'STARTING') await this.bringUp(instance, signal);
-        await this.follow(instance, signal);
-      } catch (error) {
-        const outcome = earlyOutcome(error);
-        if (!outcome) throw error;
-        await this.tools.journal.ended(this.claim, outcome, []);
-      }
+      if (instance.stop_requested_at) this.stopWish.abort(new StopWished());
+      if (await this.isUp(instance, signal)) await this.follow(instance, signal);
     }
     await this.cleanUp(instance.id);
   }
@@ -49,25 +45,44 @@ export class Attempt {
   /** Ends the agent: asks first, kills after the grace time; `force` kills at once. The wish itself is in the row. */
   async stop(force: boolean): Promise<void> {
     this.stopWish.abort(new StopWished());
+    if (this.stopping && !force) return; // asked for again and again until it has worked
     const { agent_id } = this.claim;
-    if (!force) await this.tools.runDirectories.sendControl(agent_id, { type: 'control', action: 'stop' });
-    await this.runtime.stop(agent_id, force ? 0 : this.tools.config.agent.stop_grace_seconds);
+    this.stopping = true;
+    try {
+      if (!force) await this.tools.runDirectories.sendControl(agent_id, { type: 'control', action: 'stop' });
+      await this.runtime.stop(agent_id, force ? 0 : this.tools.config.agent.stop_grace_seconds);
+    } finally {
+      this.stopping = false;
+    }
   }
 
   /** The server gives up on the attempt for a reason of its own. */
   async giveUp(failure: AttemptFailure): Promise<void> {
-    await this.runtime.remove(this.claim.agent_id);
     await this.tools.journal.ended(this.claim, failed(failure), []);
+    await this.runtime.remove(this.claim.agent_id);
   }
 
-  private async bringUp(instance: AgentInstance, signal: AbortSignal): Promise<void> {
-    const observed = await this.runtime.inspect(instance.id);
-    const untouched =
-      observed.state === 'created' ||
-      (observed.state === 'absent' && !(await this.tools.runDirectories.wasStarted(instance.id)));
-    if (untouched) await this.launch(instance, AbortSignal.any([signal, this.stopWish.signal]));
+  /** Brings the agent up unless it is; false when that has ended the attempt. */
+  private async isUp(instance: AgentInstance, signal: AbortSignal): Promise<boolean> {
+    if (instance.status !== 'PENDING' && instance.status !== 'STARTING') return true;
+    // Where nothing was made yet, an engine that is away is the user's to know; later it is ours to wait for.
+    const untouched = instance.status === 'PENDING' || (await this.isUntouched(instance.id));
+    try {
+      if (untouched) await this.launch(instance, AbortSignal.any([signal, this.stopWish.signal]));
+    } catch (error) {
+      const outcome = earlyOutcome(error);
+      if (!outcome) throw error;
+      await this.tools.journal.ended(this.claim, outcome, []);
+      return false;
+    }
     await this.tools.journal.started(this.claim);
     faultPoint('agent.running');
+    return true;
+  }
+
+  private async isUntouched(agentId: string): Promise<boolean> {
+    const { state } = await this.runtime.inspect(agentId);
+    return state === 'created' || (state === 'absent' && !(await this.tools.runDirectories.wasStarted(agentId)));
   }
 
   private async launch(instance: AgentInstance, signal: AbortSignal): Promise<void> {
@@ -104,7 +119,10 @@ export class Attempt {
       transactions,
       log,
       runDirectories,
-      kill: () => this.runtime.stop(agent_id, 0),
+      breach: async (failure) => {
+        this.killedFor ??= failure;
+        await this.runtime.stop(agent_id, 0);
+      },
       limits: config.agent,
     });
     const exited = this.runtime.waitForExit(agent_id, either).finally(() => capture.agentHasEnded());
@@ -112,23 +130,20 @@ export class Attempt {
     // A stop that fails here is asked for again by whoever wants the run stopped.
     if (this.stopWish.signal.aborted) this.stop(false).catch(() => undefined);
     try {
-      const killedFor = await capture.run(either);
-      await this.conclude(instance, await exited, killedFor);
+      await capture.run(either);
+      await this.conclude(instance, await exited);
     } finally {
       leaving.abort();
     }
   }
 
-  private async conclude(
-    instance: AgentInstance,
-    exit: Exit | 'vanished',
-    killed_for: AttemptFailure | null,
-  ): Promise<void> {
+  private async conclude(instance: AgentInstance, exit: Exit | 'vanished'): Promise<void> {
     faultPoint('agent.exited');
     const { journal, artifacts, runDirectories } = this.tools;
     const { result_status, result_summary, stop_requested_at, resource_limits } = await journal.read(this.claim);
     const outcome = decideOutcome({
-      ...{ exit, killed_for },
+      exit,
+      killed_for: this.killedFor,
       result_status: result_status ?? null,
       result_summary: result_summary ?? null,
       stop_requested: stop_requested_at != null,

@@ -9,6 +9,13 @@ import type { Outcome } from '../domain/outcome.js';
 import { Fenced } from './agent-rows.js';
 import { MessageLog, statusMessage } from './message-log.js';
 
+/** Limits that were asked for and that nothing holds the agent to: people should not rely on them. */
+function notEnforced({ runtime, resource_limits }: AgentInstance): Record<string, unknown> {
+  const limits = runtime === 'process' ? ['cpu_limit', 'memory_limit', 'disk_limit'] : ['disk_limit'];
+  const not_enforced = limits.filter((limit) => limit in (resource_limits ?? {}));
+  return not_enforced.length > 0 ? { not_enforced } : {};
+}
+
 /** Who writes: the attempt's agent, under the epoch of its claim. */
 export interface Claim {
   agent_id: string;
@@ -62,24 +69,21 @@ export class InstanceJournal {
       const instance = await this.lock(tx, claim);
       if (!instance.apply('started', new Date())) return;
       const { id, task_id, run_id, status } = instance;
-      await this.append(tx, instance, [statusMessage('RUNNING', 'the agent runs')]);
+      await this.append(tx, instance, [statusMessage('RUNNING', 'the agent runs', notEnforced(instance))]);
       tx.emit(new AgentStartedEvent(id, 1, { task_id, run_id, status }));
     });
   }
 
-  /** A stop was asked for; true when it was not known before. Not fenced: whoever asks, asks the present owner. */
-  async stopRequested(
-    agentId: string,
-    reason: string | null,
-  ): Promise<{ instance: AgentInstance | null; first: boolean }> {
+  /** A stop was asked for. Not fenced: whoever asks, asks the present owner. Null when there is no such instance. */
+  async stopRequested(agentId: string, reason: string | null): Promise<AgentInstance | null> {
     return this.transactions.run(async (tx) => {
       const instance = await tx.em.findOne(AgentInstance, { id: agentId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      if (!instance?.isLive() || instance.stop_requested_at) return { instance, first: false };
+      if (!instance?.isLive() || instance.stop_requested_at) return instance;
       instance.stop_requested_at = new Date();
       await this.append(tx, instance, [
         statusMessage(instance.status, 'stopping on request', reason ? { reason } : {}),
       ]);
-      return { instance, first: true };
+      return instance;
     });
   }
 

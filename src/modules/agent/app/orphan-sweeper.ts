@@ -4,15 +4,17 @@ import { WakeUp } from '../../../common/bus/wake-up.js';
 import { Workers, type Worker } from '../../../common/ops/workers.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { ContainerRuntimes } from '../domain/container-runtime.js';
-import { LIVE_AGENT_STATUSES } from '../domain/agent-state.js';
+import type { Runtime } from '../contracts/agent.types.js';
+import { isLiveAgent, LIVE_AGENT_STATUSES } from '../domain/agent-state.js';
 import { RunDirectories } from '../domain/run-directory.js';
+import { Workspaces } from '../domain/workspaces.js';
 import type { AgentDB } from './agent-rows.js';
 
 const SWEEP_MS = 30_000;
 
 /**
- * Removes what nobody owns: containers of this home and run directories whose instance has ended or is gone. Rows
- * are written before containers are made, so one without a live row is never about to be used.
+ * Removes what nobody owns: containers of this home and run directories whose instance has ended or is gone, and
+ * clones that were cut off. Rows are written first, so what has no live row is never about to be used.
  */
 @Injectable()
 export class OrphanSweeper implements OnModuleInit, Worker {
@@ -26,6 +28,7 @@ export class OrphanSweeper implements OnModuleInit, Worker {
     private readonly transactions: Transactions,
     private readonly runtimes: ContainerRuntimes,
     private readonly runDirectories: RunDirectories,
+    private readonly workspaces: Workspaces,
     private readonly workers: Workers,
   ) {}
 
@@ -53,24 +56,52 @@ export class OrphanSweeper implements OnModuleInit, Worker {
   private async sweep(): Promise<void> {
     for (const runtime of this.runtimes.all()) {
       if (!(await runtime.available())) continue;
-      for (const id of await this.withoutLiveRow(await runtime.listAgentIds())) {
+      for (const id of await this.ownerless(await runtime.listAgentIds(), runtime.runtime)) {
         this.logger.warn({ agent_id: id, runtime: runtime.runtime }, 'removing what nobody owns');
-        await runtime.remove(id);
+        await this.attempt(id, () => runtime.remove(id));
       }
     }
-    for (const id of await this.withoutLiveRow(await this.runDirectories.list())) await this.runDirectories.remove(id);
+    for (const id of await this.ownerless(await this.runDirectories.list())) {
+      await this.attempt(id, () => this.runDirectories.remove(id));
+    }
+    const unfinished = await this.workspaces.listUnfinished();
+    const wanted = await this.liveTasks(unfinished.map(({ task_id }) => task_id));
+    for (const { task_id, name } of unfinished) {
+      if (!wanted.has(task_id)) await this.attempt(name, () => this.workspaces.removeUnfinished(name));
+    }
   }
 
-  private async withoutLiveRow(ids: string[]): Promise<string[]> {
+  /** One that can't be removed does not keep the others. */
+  private async attempt(id: string, remove: () => Promise<void>): Promise<void> {
+    await remove().catch((error: unknown) => this.logger.warn({ err: error, id }, 'could not be removed; again later'));
+  }
+
+  /** Those without a live row. A process has no label that would tell it from others: it needs a row that has ended. */
+  private async ownerless(ids: string[], runtime?: Runtime): Promise<string[]> {
     if (ids.length === 0) return [];
-    const live = await this.transactions
+    const rows = await this.transactions
       .kysely<AgentDB>()
       .selectFrom('agent_instances')
-      .select('id')
+      .select(['id', 'status', 'runtime'])
       .where('id', '=', sql<string>`any(${ids}::uuid[])`)
+      .execute();
+    const known = new Map(rows.map((row) => [row.id, row]));
+    return ids.filter((id) => {
+      const row = known.get(id);
+      if (runtime === 'process' && row?.runtime !== 'process') return false;
+      return row === undefined || !isLiveAgent(row.status);
+    });
+  }
+
+  private async liveTasks(ids: string[]): Promise<Set<string>> {
+    if (ids.length === 0) return new Set();
+    const rows = await this.transactions
+      .kysely<AgentDB>()
+      .selectFrom('agent_instances')
+      .select('task_id')
+      .where('task_id', '=', sql<string>`any(${ids}::uuid[])`)
       .where('status', 'in', LIVE_AGENT_STATUSES)
       .execute();
-    const known = new Set(live.map(({ id }) => id));
-    return ids.filter((id) => !known.has(id));
+    return new Set(rows.map(({ task_id }) => task_id));
   }
 }

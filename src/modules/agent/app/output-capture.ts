@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { faultPoint } from '../../../common/ops/fault-points.js';
 import type { MessageDraft } from '../../../common/acp/acp-message.js';
 import { parseLine } from '../../../common/acp/parse-line.js';
@@ -11,6 +12,7 @@ import type { MessageLog, MessageOrigin } from './message-log.js';
 import { readLines } from './output-lines.js';
 
 const POLL_MS = 200; // the net under the file watch
+const LONG_PENDING_BYTES = 16 * 1024;
 const SOURCES = ['stdout', 'stderr'] as const satisfies readonly OutputSource[];
 const OFFSET = { stdout: 'stdout_offset', stderr: 'stderr_offset' } as const;
 
@@ -31,7 +33,7 @@ export class OutputCapture {
   private readonly sizes: Record<OutputSource, number> = { stdout: 0, stderr: 0 };
   private ended = false;
   private lastOutputAt = Date.now();
-  private broken: AttemptFailure | null = null;
+  private broken = false;
 
   constructor(
     private readonly target: CaptureTarget,
@@ -39,8 +41,8 @@ export class OutputCapture {
       transactions: Transactions;
       log: MessageLog;
       runDirectories: RunDirectories;
-      /** Ends the agent at once. */
-      kill: () => Promise<void>;
+      /** A limit is broken: ends the agent at once. Called again when that has failed. */
+      breach: (failure: AttemptFailure) => Promise<void>;
       limits: { max_output_bytes: number; inactivity_timeout_seconds: number };
     },
   ) {
@@ -54,11 +56,10 @@ export class OutputCapture {
   }
 
   /**
-   * Reads until the agent has ended and the last byte is stored. An agent that breaks a limit is killed; the reason
-   * is returned.
+   * Reads until the agent has ended and the last byte is stored. An agent that breaks a limit is ended.
    * @throws Fenced when another server has taken over; the signal's reason when it aborts
    */
-  async run(signal: AbortSignal): Promise<AttemptFailure | null> {
+  async run(signal: AbortSignal): Promise<void> {
     const unwatch = this.deps.runDirectories.watch(this.target.agent_id, () => this.bell.ring());
     const onAbort = (): void => this.bell.ring();
     signal.addEventListener('abort', onAbort);
@@ -68,8 +69,10 @@ export class OutputCapture {
         const atEnd = this.ended; // before the read: what was written before the end is in it
         const advanced = await this.readOnce(atEnd);
         if (advanced) continue;
-        if (atEnd) return this.broken;
+        if (atEnd) return;
         await this.checkActivity();
+        // A long line that grows byte by byte is looked at now and then, not at every byte.
+        if (this.pending > LONG_PENDING_BYTES && !this.ended) await sleep(POLL_MS);
         await this.bell.wait(POLL_MS);
       }
     } finally {
@@ -111,6 +114,7 @@ export class OutputCapture {
   private async isReadable(file: OutputFile, source: OutputSource): Promise<boolean> {
     const { max_output_bytes: max } = this.deps.limits;
     const size = await file.size();
+    if (size > this.sizes[source]) this.lastOutputAt = Date.now();
     this.sizes[source] = size;
     if (this.sizes.stdout + this.sizes.stderr > max) {
       await this.breach(
@@ -134,8 +138,8 @@ export class OutputCapture {
 
   private async breach(code: FailureCode, message: string): Promise<void> {
     if (this.broken) return;
-    await this.deps.kill();
-    this.broken = new AttemptFailure(code, message);
+    await this.deps.breach(new AttemptFailure(code, message));
+    this.broken = true;
   }
 
   private async store(source: OutputSource, next: number, drafts: MessageDraft[]): Promise<void> {
@@ -157,7 +161,11 @@ export class OutputCapture {
     });
     faultPoint('output.stored');
     this.offsets[source] = next;
-    this.lastOutputAt = Date.now();
+  }
+
+  /** Bytes that were seen but not stored: of lines without an end. */
+  private get pending(): number {
+    return this.sizes.stdout + this.sizes.stderr - this.offsets.stdout - this.offsets.stderr;
   }
 }
 

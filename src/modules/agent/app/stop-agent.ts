@@ -21,9 +21,9 @@ export class StopAgentHandler implements ICommandHandler<StopAgentCommand> {
   ) {}
 
   async execute({ agent_id, reason, force }: StopAgentCommand): Promise<AgentInstanceView> {
-    const { instance, first } = await this.journal.stopRequested(agent_id, reason);
+    const instance = await this.journal.stopRequested(agent_id, reason);
     if (!instance) throw notFound('agent');
-    if (instance.isLive() && (first || force)) this.supervisor.stopAgent(agent_id, force);
+    if (instance.isLive()) this.supervisor.stopAgent(agent_id, force);
     return toView(instance);
   }
 }

@@ -18,4 +18,8 @@ export abstract class Workspaces {
    * @throws AttemptFailure `workspace.clone_failed`, `workspace.repository_refused`
    */
   abstract prepare(checkout: Checkout, user: AgentUser, report: ProgressReport, signal: AbortSignal): Promise<string>;
+
+  /** Clones that have not got as far as being a workspace: under way, or cut off. */
+  abstract listUnfinished(): Promise<{ name: string; task_id: string }[]>;
+  abstract removeUnfinished(name: string): Promise<void>;
 }

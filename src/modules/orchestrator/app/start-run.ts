@@ -8,6 +8,7 @@ import { ReopenTaskCommand } from '../../task/contracts/task.commands.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { TaskView } from '../../task/contracts/task.types.js';
 import { StartRunCommand, type RunReceipt } from '../contracts/run.commands.js';
+import { FindTasksWithLiveRunQuery } from '../contracts/run.queries.js';
 import { RunStateChangedEvent } from '../contracts/run.events.js';
 import { Run } from '../domain/run.entity.js';
 import { DispatchSignal } from './dispatch-signal.js';
@@ -33,7 +34,10 @@ export class StartRunHandler implements ICommandHandler<StartRunCommand> {
     const task = await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
     if (!options.force) requireStartable(task);
     const agent_type = await this.startableAgentType(options.agent_type ?? task.agent_type);
-    if (options.force) await this.commands.execute(new ReopenTaskCommand(actor, task_id, 'started again'));
+    if (options.force) {
+      await this.requireNoLiveRun(task_id);
+      await this.commands.execute(new ReopenTaskCommand(actor, task_id, 'started again'));
+    }
     const priority = options.force ? FORCED_PRIORITY : (options.priority ?? task.priority);
     try {
       return await this.transactions.run(async (tx) => {
@@ -53,15 +57,17 @@ export class StartRunHandler implements ICommandHandler<StartRunCommand> {
     } catch (error) {
       const violated = violatedConstraint(error);
       if (violated === 'runs_one_live_per_task') {
-        throw new DomainError(
-          'conflict',
-          'run.already_live',
-          'This task has a run under way. Stop it first, or wait for its end.',
-        );
+        throw alreadyLive();
       }
       if (violated === 'runs_task_id_fkey') throw notFound('task'); // deleted a moment ago
       throw error;
     }
+  }
+
+  /** Before the card is touched; the index decides in the end. */
+  private async requireNoLiveRun(task_id: string): Promise<void> {
+    const live = await this.queries.execute(new FindTasksWithLiveRunQuery({ task_id }));
+    if (live.length > 0) throw alreadyLive();
   }
 
   private async startableAgentType(name: string | null): Promise<string> {
@@ -83,5 +89,13 @@ function requireStartable({ state }: TaskView): void {
     'run.task_not_startable',
     `A task in ${state} is not started. Reopen it (state TODO), or use force.`,
     { state },
+  );
+}
+
+function alreadyLive(): DomainError {
+  return new DomainError(
+    'conflict',
+    'run.already_live',
+    'This task has a run under way. Stop it first, or wait for its end.',
   );
 }

@@ -21,6 +21,8 @@ export const TaskSchema = defineEntity({
     branch: p.string().length(255).nullable(),
     assigned_agent_id: p.uuid().nullable(),
     metadata: p.json<Record<string, unknown>>().defaultRaw(`'{}'`),
+    /** The last run that has put this task into progress: once, so that a person may move the card meanwhile. */
+    dispatched_run_id: p.uuid().nullable(),
     /** The last run whose end this task has taken over: its end counts once, however often it is told. */
     settled_run_id: p.uuid().nullable(),
     created_by: p.uuid(),
@@ -73,9 +75,11 @@ export class Task extends TaskSchema.class {
    */
   followRun(run_id: string, outcome: RunOutcome, agent_id: string | null, now: Date): Changes {
     const changes = agent_id === null ? {} : assignChanges<Partial<Task>>(this, { assigned_agent_id: agent_id });
+    if (outcome === 'dispatched' && this.dispatched_run_id === run_id) return changes;
     const moved = this.apply(`run_${outcome}`, now);
     if (moved.from !== moved.to) changes['state'] = moved;
-    if (outcome !== 'dispatched') this.settled_run_id = run_id;
+    if (outcome === 'dispatched') this.dispatched_run_id = run_id;
+    else this.settled_run_id = run_id;
     return changes;
   }
 }

@@ -1,6 +1,8 @@
+import { createInterface } from 'node:readline';
 import type Docker from 'dockerode';
 import type { ProgressReport } from '../../domain/container-runtime.js';
 import { AttemptFailure } from '../../domain/outcome.js';
+import { QUICK_SECONDS, within } from './deadline.js';
 import { engineFailure, engineStatus } from './engine-errors.js';
 
 interface PullEvent {
@@ -26,7 +28,9 @@ export class DockerImages {
     report(`pulling the image ${name}`, 0);
     let pull = this.pulls.get(name);
     if (!pull) {
+      signal.throwIfAborted();
       pull = this.pull(name, report).finally(() => this.pulls.delete(name));
+      pull.catch(() => undefined); // told to whoever still waits for it
       this.pulls.set(name, pull);
     }
     await abortable(pull, signal);
@@ -38,14 +42,14 @@ export class DockerImages {
 
   /** What the image itself would run. */
   async defaultCommand(imageId: string): Promise<string[]> {
-    const { Config: config } = await this.docker.getImage(imageId).inspect();
+    const { Config: config } = await within(QUICK_SECONDS, this.docker.getImage(imageId).inspect());
     const parts = [config.Entrypoint ?? [], config.Cmd ?? []].flat();
     return parts.filter((part): part is string => typeof part === 'string');
   }
 
   private async find(name: string): Promise<string | undefined> {
     try {
-      return (await this.docker.getImage(name).inspect()).Id;
+      return (await within(QUICK_SECONDS, this.docker.getImage(name).inspect())).Id;
     } catch (error) {
       if (engineStatus(error) === 404) return undefined;
       throw engineFailure(error, 'image.unavailable', `The image ${name} can't be looked up`);
@@ -56,18 +60,15 @@ export class DockerImages {
     const timeout = AbortSignal.timeout(this.pullTimeoutSeconds * 1000);
     try {
       const stream: NodeJS.ReadableStream = await this.docker.pull(name, { abortSignal: timeout });
-      await new Promise<void>((resolve, reject) => {
-        const layers = new Map<string, { current: number; total: number }>();
-        let told = 0;
-        const onEvent = (event: PullEvent): void => {
-          const { id, progressDetail } = event;
-          if (id && progressDetail?.total)
-            layers.set(id, { current: progressDetail.current ?? 0, total: progressDetail.total });
-          const percent = percentOf([...layers.values()]);
-          if (percent >= told + 5) report(`pulling the image ${name}: ${layers.size} layers`, (told = percent));
-        };
-        this.docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()), onEvent);
-      });
+      const layers = new Map<string, { current: number; total: number }>();
+      let told = 0;
+      for await (const { id, error, progressDetail } of pullEvents(stream)) {
+        if (error) throw new AttemptFailure('image.unavailable', `The image ${name} can't be pulled: ${error}`);
+        if (id && progressDetail?.total)
+          layers.set(id, { current: progressDetail.current ?? 0, total: progressDetail.total });
+        const percent = percentOf([...layers.values()]);
+        if (percent >= told + 5) report(`pulling the image ${name}: ${layers.size} layers`, (told = percent));
+      }
     } catch (error) {
       if (timeout.aborted)
         throw new AttemptFailure(
@@ -75,6 +76,18 @@ export class DockerImages {
           `The image ${name} could not be pulled within ${this.pullTimeoutSeconds} s.`,
         );
       throw engineFailure(error, 'image.unavailable', `The image ${name} is not on this host and can't be pulled`);
+    }
+  }
+}
+
+/** The engine's progress lines; what is no JSON (a proxy's page) is told as an error. */
+async function* pullEvents(stream: NodeJS.ReadableStream): AsyncGenerator<PullEvent> {
+  for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
+    if (line.trim() === '') continue;
+    try {
+      yield JSON.parse(line) as PullEvent;
+    } catch {
+      yield { error: `the engine answered ${JSON.stringify(line.slice(0, 100))}` };
     }
   }
 }

@@ -9,8 +9,9 @@ import {
   type Observed,
   type ProgressReport,
 } from '../../domain/container-runtime.js';
-import { AttemptFailure, type Exit } from '../../domain/outcome.js';
+import { AttemptFailure, type Exit, type FailureCode } from '../../domain/outcome.js';
 import { containerName, containerOptions, LABEL_AGENT, LABEL_HOME } from './container-options.js';
+import { QUICK_SECONDS, SLOW_SECONDS, within } from './deadline.js';
 import { DockerImages } from './docker-images.js';
 import { engineFailure, engineStatus } from './engine-errors.js';
 
@@ -18,6 +19,8 @@ import { engineFailure, engineStatus } from './engine-errors.js';
 export const DOCKER = Symbol('Docker');
 
 const ENGINE_RETRY_MS = 1_000;
+/** How long one wait for an exit is trusted; its connection may have died unnoticed. */
+const WAIT_SECONDS = 10;
 
 /** Agents in containers of one Docker engine. A container is named after its agent, so it can't be made twice. */
 @Injectable()
@@ -36,7 +39,7 @@ export class DockerRuntime extends ContainerRuntime {
 
   async available(): Promise<boolean> {
     try {
-      await this.docker.ping();
+      await within(QUICK_SECONDS, this.docker.ping());
       return true;
     } catch {
       return false;
@@ -57,30 +60,38 @@ export class DockerRuntime extends ContainerRuntime {
           `The image ${spec.image_name} names no command, and neither does the agent type.`,
         );
       }
-      const container = await this.docker.createContainer(
-        containerOptions(spec, command, { id: this.config.host_id, path: this.config.home }),
+      const container = await within(
+        SLOW_SECONDS,
+        this.docker.createContainer(
+          containerOptions(spec, command, { id: this.config.host_id, path: this.config.home }),
+        ),
       );
       return { container_id: container.id, container_name };
     } catch (error) {
       // Made by a call whose answer was lost: the name is ours alone, so it is the same container.
       if (engineStatus(error) === 409) return { container_id: await this.findOwn(spec.agent_id), container_name };
-      throw engineFailure(error, 'container.start_failed', 'The container could not be made');
+      throw this.failure(error, 'container.start_failed', 'The container could not be made');
     }
   }
 
   async start(_spec: LaunchSpec, containerId: string): Promise<void> {
     try {
-      await this.docker.getContainer(containerId).start();
+      await within(SLOW_SECONDS, this.docker.getContainer(containerId).start());
     } catch (error) {
       if (engineStatus(error) === 304) return; // runs already
-      throw engineFailure(error, 'container.start_failed', 'The container could not be started');
+      throw this.failure(error, 'container.start_failed', 'The container could not be started');
     }
   }
 
   async inspect(agentId: string): Promise<Observed> {
     try {
-      const { Id: container_id, State: state } = await this.docker.getContainer(containerName(agentId)).inspect();
+      const { Id: container_id, State: state } = await within(
+        QUICK_SECONDS,
+        this.docker.getContainer(containerName(agentId)).inspect(),
+      );
       if (state.Running || state.Paused || state.Restarting) return { state: 'running', container_id };
+      // Being removed by somebody: what it ended with is no longer the agent's doing.
+      if (state.Status === 'removing' || state.Dead) return { state: 'absent' };
       if (state.Status === 'created') return { state: 'created', container_id };
       const exit: Exit = {
         exit_code: state.ExitCode,
@@ -90,7 +101,7 @@ export class DockerRuntime extends ContainerRuntime {
       return { state: 'exited', container_id, exit };
     } catch (error) {
       if (engineStatus(error) === 404) return { state: 'absent' };
-      throw engineFailure(error, 'engine.unavailable', 'The engine could not tell about the container');
+      throw this.failure(error, 'engine.unavailable', 'The engine could not tell about the container');
     }
   }
 
@@ -102,8 +113,7 @@ export class DockerRuntime extends ContainerRuntime {
         downSince = 0;
         if (observed.state === 'absent') return 'vanished';
         if (observed.state === 'exited') return observed.exit;
-        // The wait is only a hint that something has changed: its connection may die with the engine.
-        await this.docker.getContainer(observed.container_id).wait({ abortSignal: signal });
+        await this.waitForChange(observed.container_id, signal);
       } catch (error) {
         signal.throwIfAborted();
         if (downSince === 0)
@@ -117,32 +127,57 @@ export class DockerRuntime extends ContainerRuntime {
   async stop(agentId: string, graceSeconds: number): Promise<void> {
     const container = this.docker.getContainer(containerName(agentId));
     try {
-      await (graceSeconds === 0 ? container.kill() : container.stop({ t: graceSeconds }));
+      const ended = graceSeconds === 0 ? container.kill() : container.stop({ t: graceSeconds });
+      await within(graceSeconds + SLOW_SECONDS, ended);
     } catch (error) {
       const status = engineStatus(error);
       if (status === 304 || status === 404 || status === 409) return; // has ended already
-      throw engineFailure(error, 'engine.unavailable', 'The container could not be stopped');
+      throw this.failure(error, 'engine.unavailable', 'The container could not be stopped');
     }
   }
 
   async remove(agentId: string): Promise<void> {
     try {
-      await this.docker.getContainer(containerName(agentId)).remove({ force: true, v: true });
+      await within(SLOW_SECONDS, this.docker.getContainer(containerName(agentId)).remove({ force: true, v: true }));
     } catch (error) {
       const status = engineStatus(error);
       if (status === 404 || status === 409) return; // gone, or being removed
-      throw engineFailure(error, 'engine.unavailable', 'The container could not be removed');
+      throw this.failure(error, 'engine.unavailable', 'The container could not be removed');
     }
   }
 
   async listAgentIds(): Promise<string[]> {
     const filters = { label: [`${LABEL_HOME}=${this.config.host_id}`] };
-    const containers = await this.docker.listContainers({ all: true, filters });
+    const containers = await within(QUICK_SECONDS, this.docker.listContainers({ all: true, filters }));
     return containers.map((container) => container.Labels[LABEL_AGENT]).filter((id) => id !== undefined);
   }
 
+  /** What a user reads: the engine's words, without paths of this host. */
+  private failure(error: unknown, code: FailureCode, what: string): AttemptFailure {
+    const { code: known, message } = engineFailure(error, code, what);
+    return new AttemptFailure(known, message.replaceAll(this.config.home, 'KANDEV_HOME'));
+  }
+
+  /** A hint that something has changed: returns after some seconds in any case. */
+  private async waitForChange(containerId: string, signal: AbortSignal): Promise<void> {
+    const enough = new AbortController();
+    const abortSignal = AbortSignal.any([signal, enough.signal]);
+    const ended = this.docker.getContainer(containerId).wait({ abortSignal });
+    const pause = sleep(WAIT_SECONDS * 1000, undefined, { signal: abortSignal });
+    pause.catch(() => undefined);
+    try {
+      // A wait that fails at once must not become a busy loop.
+      await Promise.race([ended.catch(() => sleep(ENGINE_RETRY_MS, undefined, { signal })), pause]);
+    } finally {
+      enough.abort();
+    }
+  }
+
   private async findOwn(agentId: string): Promise<string> {
-    const { Id: id, Config: config } = await this.docker.getContainer(containerName(agentId)).inspect();
+    const { Id: id, Config: config } = await within(
+      QUICK_SECONDS,
+      this.docker.getContainer(containerName(agentId)).inspect(),
+    );
     if (config.Labels[LABEL_HOME] === this.config.host_id && config.Labels[LABEL_AGENT] === agentId) return id;
     throw new AttemptFailure(
       'container.start_failed',

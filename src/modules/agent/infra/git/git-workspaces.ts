@@ -11,6 +11,8 @@ import { Workspaces, type Checkout } from '../../domain/workspaces.js';
 import { needsChown } from '../agent-user.js';
 import { Git } from './git.js';
 
+const UNFINISHED = /^\.partial-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-[0-9a-f-]{36}$/;
+
 /** Workspaces below `KANDEV_HOME/workspaces/{task_id}`, cloned with the host's git. */
 @Injectable()
 export class GitWorkspaces extends Workspaces {
@@ -43,6 +45,18 @@ export class GitWorkspaces extends Workspaces {
     } finally {
       await rm(partial, { recursive: true, force: true });
     }
+  }
+
+  async listUnfinished(): Promise<{ name: string; task_id: string }[]> {
+    const names = await readdir(this.config.workspaces_directory).catch(() => []);
+    return names.flatMap((name) => {
+      const task_id = UNFINISHED.exec(name)?.[1];
+      return task_id === undefined ? [] : [{ name, task_id }];
+    });
+  }
+
+  async removeUnfinished(name: string): Promise<void> {
+    if (UNFINISHED.test(name)) await rm(join(this.config.workspaces_directory, name), { recursive: true, force: true });
   }
 
   private async fill(

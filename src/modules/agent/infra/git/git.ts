@@ -3,8 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../../../common/config/config.js';
 import { AttemptFailure } from '../../domain/outcome.js';
+import { signalGroup } from '../process/process-table.js';
 
 const MAX_ERROR_BYTES = 64 * 1024;
+const DRAIN_MS = 1_000;
 
 /**
  * The host's git, without what could make it run something: no configuration but ours, no hooks, no prompts, only
@@ -36,6 +38,7 @@ export class Git {
    *   the signal's reason when it aborts
    */
   async run(args: string[], signal: AbortSignal): Promise<{ code: number; errors: string }> {
+    signal.throwIfAborted(); // one that has aborted already tells no listener
     const seconds = this.config.agent.clone_timeout_seconds;
     const timeout = AbortSignal.timeout(seconds * 1000);
     const stop = AbortSignal.any([signal, timeout]);
@@ -46,7 +49,7 @@ export class Git {
     });
     // Its helpers (ssh, remote-https) are in its group: the group goes as one.
     const kill = (): void => {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
     };
     stop.addEventListener('abort', kill, { once: true });
     try {
@@ -57,6 +60,8 @@ export class Git {
           ),
         );
         child.once('close', (exitCode) => resolve(exitCode ?? -1));
+        // A helper that outlives git may hold its errors open: what came until a moment after the end is enough.
+        child.once('exit', (exitCode) => setTimeout(() => resolve(exitCode ?? -1), DRAIN_MS));
       });
       signal.throwIfAborted();
       if (timeout.aborted)

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
@@ -8,11 +7,13 @@ import type { Config } from '../../../../common/config/config.js';
 import { ContainerRuntime, type LaunchSpec, type Observed } from '../../domain/container-runtime.js';
 import { AttemptFailure, type Exit } from '../../domain/outcome.js';
 import { RunDirectories } from '../../domain/run-directory.js';
+import { openRegularFile } from '../files/safe-files.js';
 import { commandLineOf, groupIsAlive, signalGroup } from './process-table.js';
 
 /**
  * As in a container: output to files, a latch against a second start. The shell stays, to write down the exit code
- * for a server that was not there; `trap :` lets it outlive the SIGTERM that ends the agent.
+ * for a server that was not there; `trap :` lets it outlive the SIGTERM that ends the agent. Its last act ends the
+ * whole group, itself included: what the agent has left in the background goes as it would with a container.
  */
 const WRAPPER = [
   'cd "$1" || exit 126; R=$2; shift 2',
@@ -21,8 +22,13 @@ const WRAPPER = [
   'trap : TERM INT HUP',
   '"$@" <>"$R/in" >>"$R/out" 2>>"$R/err"',
   'code=$?; echo $code > "$R/exit.new" && mv "$R/exit.new" "$R/exit"',
+  'kill -KILL 0', // what the agent has left running ends with it, as in a container
+  'kill -9 0',
 ].join('\n');
 
+const MAX_DIGITS = 16;
+const KILL_LIMIT_MS = 10_000; // zombies that nobody reaps look alive
+const PID_LIMIT_MS = 20_000; // a shell's first line, on a machine at its limit
 const POLL_MS = 50; // nobody tells a server that is not the parent
 
 /**
@@ -110,7 +116,7 @@ export class ProcessRuntime extends ContainerRuntime {
     if (pid === undefined || !(await this.isOurs(pid, agentId))) return;
     const deadline = Date.now() + graceSeconds * 1000;
     if (graceSeconds > 0) signalGroup(pid, 'SIGTERM');
-    while (groupIsAlive(pid)) {
+    while (groupIsAlive(pid) && Date.now() < deadline + KILL_LIMIT_MS) {
       if (Date.now() >= deadline) signalGroup(pid, 'SIGKILL');
       await sleep(POLL_MS);
     }
@@ -127,10 +133,10 @@ export class ProcessRuntime extends ContainerRuntime {
   }
 
   private async untilPidIsKnown(agentId: string): Promise<void> {
-    for (let tries = 0; tries < 100; tries++) {
+    for (const deadline = Date.now() + PID_LIMIT_MS; Date.now() < deadline; await sleep(10)) {
       if ((await this.pid(agentId)) !== undefined) return;
-      await sleep(10);
     }
+    throw new AttemptFailure('container.start_failed', 'The process did not get as far as its first line.');
   }
 
   private pid(agentId: string): Promise<number | undefined> {
@@ -143,11 +149,14 @@ export class ProcessRuntime extends ContainerRuntime {
   }
 
   private async number(agentId: string, file: string): Promise<number | undefined> {
+    const handle = await openRegularFile(join(this.runDirectories.path(agentId), file));
+    if (!handle) return undefined;
     try {
-      const value = Number.parseInt(await readFile(join(this.runDirectories.path(agentId), file), 'utf8'), 10);
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_DIGITS), 0, MAX_DIGITS, 0);
+      const value = Number.parseInt(buffer.toString('latin1', 0, bytesRead), 10);
       return Number.isSafeInteger(value) && value >= 0 ? value : undefined;
-    } catch {
-      return undefined;
+    } finally {
+      await handle.close();
     }
   }
 }
