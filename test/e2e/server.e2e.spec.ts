@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestServer } from '../support/server.js';
+import { until } from '../support/until.js';
 
 let server: TestServer;
 
@@ -118,19 +119,23 @@ describe('errors of the server itself', () => {
 });
 
 describe('the log', () => {
+  const requests = () => {
+    const lines = server.log.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'));
+    return lines.map(
+      (line) => JSON.parse(line) as { request_id?: string; req?: { path: string }; res?: { status: number } },
+    );
+  };
+
   it('is JSON, has the correlation id of each request, and no secret', async () => {
     const user = await server.newUser('logged');
     await raw(`/api/v1/auth/me?token=${user.token}`, {
       headers: { Authorization: `Bearer ${user.token}`, 'X-Correlation-Id': 'find-me' },
     });
-    const lines = server.log.split('\n').filter((line) => line.startsWith('{'));
-    const entries = lines.map(
-      (line) => JSON.parse(line) as { request_id?: string; req?: { path: string }; res?: { status: number } },
+    // The line is written when the answer is out, so it may come a moment after it.
+    const entry = await until('the log line of the request', () =>
+      requests().find(({ request_id }) => request_id === 'find-me'),
     );
-    expect(entries.find(({ request_id }) => request_id === 'find-me')).toMatchObject({
-      req: { path: '/api/v1/auth/me' },
-      res: { status: 200 },
-    });
+    expect(entry).toMatchObject({ req: { path: '/api/v1/auth/me' }, res: { status: 200 } });
     expect(server.log).not.toContain(user.token);
     expect(server.log).not.toContain('correct horse battery staple');
   });
