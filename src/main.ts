@@ -8,6 +8,7 @@ import { armFaultPoint } from './common/ops/fault-points.js';
 import { createApp } from './app.setup.js';
 import { ConfigError, loadConfig, type Config } from './common/config/config.js';
 import { helpText } from './common/config/help.js';
+import { ServerAddress } from './common/ops/server-address.js';
 import { Workers } from './common/ops/workers.js';
 import { openDatabase, type Database } from './common/persistence/database.js';
 
@@ -27,6 +28,7 @@ async function main(): Promise<void> {
     const signalled = endOnSignal(app, database);
     await app.listen(config.server.port, config.server.host);
     if (signalled()) return;
+    app.get(ServerAddress).url = addressOf(app, config);
     app.get(Workers).startAll();
     announce(app, config, database);
   } catch (error) {
@@ -63,11 +65,14 @@ function liveOnAfterRejections(app: NestFastifyApplication): void {
   process.on('unhandledRejection', (reason) => app.get(Logger).error({ err: reason }, 'unhandled rejection', 'Main'));
 }
 
-function announce(app: NestFastifyApplication, config: Config, database: Database): void {
+function addressOf(app: NestFastifyApplication, { server: { host } }: Config): string {
   const { port } = app.getHttpServer().address() as AddressInfo;
-  const { host } = config.server;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  writeAddressFile(config, { url, port, pid: process.pid });
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function announce(app: NestFastifyApplication, config: Config, database: Database): void {
+  const { url } = app.get(ServerAddress);
+  writeAddressFile(config, { url, pid: process.pid });
   const logger = app.get(Logger);
   logger.log(`Kandev listens on ${url} (database: ${database.kind}, home: ${config.home})`, 'Main');
   logger.log(`API document: ${url}/docs`, 'Main');
@@ -79,7 +84,7 @@ function announce(app: NestFastifyApplication, config: Config, database: Databas
 }
 
 /** For scripts of this machine: where the server that runs on this home is to be found. */
-function writeAddressFile({ home }: Config, address: { url: string; port: number; pid: number }): void {
+function writeAddressFile({ home }: Config, address: { url: string; pid: number }): void {
   const file = join(home, 'server.json');
   writeFileSync(`${file}.new`, `${JSON.stringify(address)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { io } from 'socket.io-client';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import type { AcpMessage } from '../../src/common/acp/acp-message.js';
 import { until } from './until.js';
 

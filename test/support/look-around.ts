@@ -6,12 +6,15 @@ export interface View {
   gid: number;
   status: Record<string, string>;
   interfaces: string[];
-  mounts: Record<string, { options: string[]; type: string }>;
+  /** Mount options by mount point. */
+  mounts: Record<string, string[]>;
   writable: string[];
   reachable: string[];
   env: Record<string, string>;
   sockets: string[];
   pids_max: string;
+  /** The content of its task file. */
+  task: Record<string, unknown>;
 }
 
 /**
@@ -29,9 +32,8 @@ export const LOOK_AROUND = node(`
     for (const event of ['error', 'timeout']) socket.on(event, () => { socket.destroy(); resolve(false) });
   });
   (async () => {
-    const mounts = lines('/proc/self/mountinfo').map((line) => line.split(' - ')).map(([left, right]) => {
-      const [,,,, target, options] = left.split(' ');
-      return [target, { options: options.split(','), type: right.split(' ')[0] }];
+    const mounts = lines('/proc/self/mountinfo').map((line) => line.split(' ')).map((fields) => {
+      return [fields[4], fields[5].split(',')];
     });
     const addresses = [
       ['1.1.1.1', 443], ['8.8.8.8', 53], ['169.254.169.254', 80], ['172.17.0.1', 22], ['172.17.0.1', 2375],
@@ -52,6 +54,7 @@ export const LOOK_AROUND = node(`
       }),
       reachable: addresses.filter((_, index) => reached[index]).map((address) => address.join(':')),
       env: process.env,
+      task: JSON.parse(fs.readFileSync('/run/kandev/task.json', 'utf8')),
       sockets: tries(['/run/docker.sock', '/var/run/docker.sock', '/run/containerd/containerd.sock'], fs.lstatSync),
       pids_max: lines(tries(['/sys/fs/cgroup/pids/pids.max', '/sys/fs/cgroup/pids.max'], fs.statSync)[0])[0],
     };

@@ -1,6 +1,6 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
-import { IsFlag, IsListOf, IsText } from '../../../common/validation/fields.decorator.js';
+import { IsListOf, IsText } from '../../../common/validation/fields.decorator.js';
 import { PageQuery } from '../../../common/validation/page.dto.js';
 import { AGENT_STATUSES, type AgentStatus } from '../contracts/agent.types.js';
 
@@ -13,20 +13,6 @@ export class AgentListQuery extends PageQuery {
   @MayBeAbsent()
   @IsListOf(AGENT_STATUSES)
   status?: AgentStatus[];
-}
-
-@ApiSchema({ name: 'StopAgent' })
-export class StopAgentRequest {
-  /** For the history. */
-  @MayBeAbsent()
-  @IsText({ min: 1, max: 1000 })
-  @ApiProperty({ example: 'User requested stop' })
-  reason?: string;
-
-  /** Kill at once instead of asking first. */
-  @MayBeAbsent()
-  @IsFlag()
-  force?: boolean;
 }
 
 /** What an agent may use; absent is unlimited. */

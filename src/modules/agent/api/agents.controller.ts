@@ -4,11 +4,12 @@ import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swa
 import type { Actor } from '../../../common/auth/actor.js';
 import { CurrentActor } from '../../../common/auth/auth.decorators.js';
 import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
+import { StopRequest } from '../../../common/http/stop.dto.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
 import { pageRequest } from '../../../common/validation/page.dto.js';
 import { GetInstanceQuery, ListInstancesQuery } from '../app/instance.queries.js';
 import { StopInstanceCommand } from '../app/stop-agent.js';
-import { AgentInstanceDto, AgentInstanceListDto, AgentListQuery, StopAgentRequest } from './agent.dto.js';
+import { AgentInstanceDto, AgentInstanceListDto, AgentListQuery } from './agent.dto.js';
 
 @ApiTags('agents')
 @ApiBearerAuth()
@@ -58,7 +59,7 @@ export class AgentsController {
   stop(
     @CurrentActor() actor: Actor,
     @IdParam('agentId') agentId: string,
-    @Body() body?: StopAgentRequest,
+    @Body() body?: StopRequest,
   ): Promise<AgentInstanceDto> {
     return this.commands.execute(new StopInstanceCommand(actor, agentId, body?.reason ?? null, body?.force ?? false));
   }

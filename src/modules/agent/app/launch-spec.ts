@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
+import { ServerAddress } from '../../../common/ops/server-address.js';
 import type { AttemptTask } from '../contracts/agent.commands.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
 import type { AgentUser, LaunchSpec } from '../domain/container-runtime.js';
@@ -17,6 +18,7 @@ export class LaunchSpecs {
     @Inject(CONFIG) private readonly config: Config,
     @Inject(AGENT_USER) readonly user: AgentUser,
     private readonly runDirectories: RunDirectories,
+    private readonly address: ServerAddress,
   ) {}
 
   /** @throws AttemptFailure `agent.environment` when the host does not have a variable that the agent type asks for */
@@ -75,7 +77,6 @@ export class LaunchSpecs {
   }
 
   private apiUrl(): string {
-    const { host, port } = this.config.server;
-    return `http://${host.includes(':') ? `[${host}]` : host}:${port}/api/v1`;
+    return `${this.address.url}/api/v1`;
   }
 }

@@ -4,6 +4,7 @@ import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTag
 import type { Actor } from '../../../common/auth/actor.js';
 import { CurrentActor } from '../../../common/auth/auth.decorators.js';
 import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
+import { StopRequest } from '../../../common/http/stop.dto.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
 import { GetOrchestratorStatusQuery, GetQueueQuery, GetRunStatusQuery } from '../app/run.queries.js';
 import { StartRunCommand, StopRunCommand } from '../contracts/run.commands.js';
@@ -14,7 +15,6 @@ import {
   RunReceiptDto,
   RunStatusDto,
   StartRunRequest,
-  StopRunRequest,
   TriggerRequest,
 } from './orchestrator.dto.js';
 
@@ -87,7 +87,7 @@ export class OrchestratorController {
   stop(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') taskId: string,
-    @Body() body?: StopRunRequest,
+    @Body() body?: StopRequest,
   ): Promise<RunReceiptDto> {
     return this.commands.execute(new StopRunCommand(actor, taskId, body?.reason ?? null, body?.force ?? false));
   }

@@ -30,20 +30,6 @@ export class TriggerRequest {
   force?: boolean;
 }
 
-@ApiSchema({ name: 'StopRun' })
-export class StopRunRequest {
-  /** For the history. */
-  @MayBeAbsent()
-  @IsText({ min: 1, max: 1000 })
-  @ApiProperty({ example: 'User requested stop' })
-  reason?: string;
-
-  /** Kill at once instead of asking first. */
-  @MayBeAbsent()
-  @IsFlag()
-  force?: boolean;
-}
-
 @ApiSchema({ name: 'RunReceipt' })
 export class RunReceiptDto {
   @ApiProperty({ format: 'uuid' })
