@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SetupFailure } from './failure.mjs';
 import { ROOT } from './paths.mjs';
 
-const key = createHash('sha256').update(`${userInfo().uid}:${ROOT}`).digest('hex').slice(0, 16);
+const key = createHash('sha256').update(`${process.getuid?.()}:${ROOT}`).digest('hex').slice(0, 16);
 // Outside node_modules and dist, which the holder of the lock replaces.
 const LOCK = join(tmpdir(), `kandev-setup-${key}.lock`);
 const PID_FILE = join(LOCK, 'pid');
