@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { TestProject } from 'vitest/node';
+import { buildDemoImage, engineAnswers } from '../../scripts/build-demo-image.mjs';
 import { migrations } from '../../migrations/index.js';
 import { startEmbeddedPostgres } from '../../src/common/persistence/embedded-postgres/embedded-postgres.js';
 import { migrate, ormOptions } from '../../src/common/persistence/orm.js';
@@ -19,6 +20,7 @@ let cleanUp: () => Promise<void> = () => Promise.resolve();
 
 /** One PostgreSQL for the run, with a migrated template that databases are copied from in some 50 ms. */
 export async function setup(project: TestProject): Promise<void> {
+  if (await engineAnswers()) await buildDemoImage(); // what tests run their agents in; some milliseconds when it is there
   const directory = mkdtempSync(join(tmpdir(), 'kandev-test-postgres-'));
   chmodSync(directory, 0o755); // the database may run under another account
   const postgres = await startEmbeddedPostgres({ directory, log: () => undefined });

@@ -42,7 +42,7 @@ export function destination({ logging }: Config): DestinationStream {
   if (format === 'text' || (format === 'auto' && !file && stream.isTTY)) {
     return pretty({
       destination: file ? output_path : stream.fd,
-      ignore: 'pid,hostname,req',
+      ignore: 'pid,hostname,req,context',
       messageFormat: '{if context}[{context}] {end}{msg}',
       sync: true,
       singleLine: true,
