@@ -60,7 +60,7 @@ describe('the API document', () => {
     }
   });
 
-  it('knows the paths of the plan', async () => {
+  it('knows the paths that clients rely on', async () => {
     const { paths, components } = (await (await raw('/api/v1/openapi.json')).json()) as ApiDocument;
     const methods = (path: string) => Object.keys(paths[path] ?? {}).toSorted();
     expect(methods('/api/v1/boards/{boardId}/tasks')).toEqual(['get', 'post']);

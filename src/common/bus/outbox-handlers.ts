@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-/** An event as handlers get it: the plan's event structure. */
+/** An event as handlers get it. */
 export interface DeliveredEvent {
   id: string;
   topic: string;

@@ -1,6 +1,6 @@
 import { textProblem } from './text.js';
 
-/** Wide enough for every branch the plan's column holds. */
+/** Wide enough for every branch the column holds. */
 const MAX_LENGTH = 255;
 
 /**
