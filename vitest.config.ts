@@ -1,7 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
 /** Real servers, databases and containers are shared machines' work: files run one after the other there. */
-const real = { fileParallelism: false, testTimeout: 60_000, hookTimeout: 120_000, globalSetup: ['test/support/global-setup.ts'] };
+const real = {
+  fileParallelism: false,
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  globalSetup: ['test/support/global-setup.ts'],
+};
 
 export default defineConfig({
   test: {
