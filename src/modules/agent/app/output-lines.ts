@@ -1,7 +1,7 @@
 import type { OutputLine } from '../../../common/acp/parse-line.js';
 import type { OutputFile, OutputSource } from '../domain/run-directory.js';
 
-/** A line longer than this is stored in flagged pieces: 1 MiB, four times PostgreSQL's TOAST sweet spot and more than any real message. */
+/** A line longer than this is stored in flagged pieces: 1 MiB, far more than any message of a known agent. */
 export const MAX_LINE_BYTES = 1024 * 1024;
 /** Lines of one read, and so of one transaction: a mebibyte of empty lines would stop everybody else for seconds. */
 const MAX_LINES = 5_000;

@@ -24,7 +24,7 @@ const TRIGGER: Record<AgentStatus, RunTrigger | undefined> = {
   LOST: 'agent_failed',
 };
 
-/** What a run's state means for its task; queued and never dispatched runs leave it alone. */
+/** What a run's state means for its task; one that waits, or is being stopped, says nothing. */
 const OUTCOME: Partial<Record<RunState, RunOutcome>> = {
   STARTING: 'dispatched',
   RUNNING: 'dispatched',
