@@ -1,8 +1,10 @@
 import { InitialSchema } from './20261122000000-initial-schema.js';
 import { SeedAgentTypes } from './20261122000100-seed-agent-types.js';
+import { RestApi } from './20261123000000-rest-api.js';
 
 /** All migrations, oldest first. The name is what the database remembers: never rename one that has shipped. */
 export const migrations = [
   { name: '20261122000000-initial-schema', class: InitialSchema },
   { name: '20261122000100-seed-agent-types', class: SeedAgentTypes },
+  { name: '20261123000000-rest-api', class: RestApi },
 ];

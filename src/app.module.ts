@@ -2,14 +2,19 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import { migrations } from '../migrations/index.js';
+import { AuditEvent } from './common/audit/audit-event.entity.js';
+import { AuditModule } from './common/audit/audit.module.js';
 import { AuthModule } from './common/auth/auth.module.js';
 import { OutboxEvent } from './common/bus/outbox-event.entity.js';
 import { ConfigModule } from './common/config/config.module.js';
 import type { Config } from './common/config/config.js';
 import { ProblemFilter } from './common/errors/problem.filter.js';
+import { IdempotencyKey } from './common/idempotency/idempotency-key.entity.js';
+import { IdempotencyModule } from './common/idempotency/idempotency.module.js';
 import { loggerModule } from './common/ops/logging.js';
 import { OpsModule } from './common/ops/ops.module.js';
 import { PersistenceModule } from './common/persistence/persistence.module.js';
+import { RateLimit } from './common/rate-limit/rate-limit.entity.js';
 import { agentEntities, AgentModule } from './modules/agent/agent.module.js';
 import { identityEntities, IdentityModule } from './modules/identity/identity.module.js';
 import { orchestratorEntities, OrchestratorModule } from './modules/orchestrator/orchestrator.module.js';
@@ -18,7 +23,16 @@ import { StreamingModule } from './modules/streaming/streaming.module.js';
 import { taskEntities, TaskModule } from './modules/task/task.module.js';
 
 /** Every table's entity. */
-export const entities = [...identityEntities, ...taskEntities, ...agentEntities, ...orchestratorEntities, OutboxEvent];
+export const entities = [
+  ...identityEntities,
+  ...taskEntities,
+  ...agentEntities,
+  ...orchestratorEntities,
+  OutboxEvent,
+  AuditEvent,
+  IdempotencyKey,
+  RateLimit,
+];
 
 /** The whole server. Modules know each other by contracts only; this is the one place that sees them all. */
 @Module({})
@@ -32,6 +46,8 @@ export class AppModule {
         CqrsModule.forRoot(),
         PersistenceModule.forRoot({ url: databaseUrl, entities, migrations, max_conns: config.database.max_conns }),
         AuthModule,
+        AuditModule,
+        IdempotencyModule,
         OpsModule,
         ...[IdentityModule, TaskModule, AgentModule, OrchestratorModule, StreamingModule],
       ],

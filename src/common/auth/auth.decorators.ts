@@ -7,6 +7,12 @@ export const PUBLIC = 'kandev:public';
 /** Opens an operation to callers without a token. Everything else is closed by the global guard. */
 export const Public = () => SetMetadata(PUBLIC, true);
 
+/** Key of the metadata that {@link AllowAgentKey} sets. */
+export const ALLOW_AGENT_KEY = 'kandev:allow-agent-key';
+
+/** Opens an operation to agents' own keys too; all others refuse them. The handler checks whose key it is. */
+export const AllowAgentKey = () => SetMetadata(ALLOW_AGENT_KEY, true);
+
 /** A request after the guard has let it pass. */
 export interface AuthenticatedRequest {
   actor?: Actor;

@@ -22,6 +22,22 @@ const names = z.preprocess(
   z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be names of environment variables, separated by commas')),
 );
 
+const origins = z.preprocess(
+  (value) =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((origin) => origin.trim())
+          .filter(Boolean)
+      : value,
+  z.array(
+    z
+      .string()
+      .refine((origin) => URL.parse(origin)?.origin === origin, 'must be origins such as https://kandev.example.com'),
+    'must be origins separated by commas',
+  ),
+);
+
 /** Shape of the config file; every key has a default, so an empty object is a valid configuration. */
 export const configSchema = z.strictObject({
   server: z
@@ -66,6 +82,27 @@ export const configSchema = z.strictObject({
       /** Seconds that a refresh token is good for: 30 days. */
       refresh_token_duration: integer(60, 31_536_000).default(2_592_000),
       registration: z.enum(['open', 'closed'], 'must be open or closed').default('open'),
+    })
+    .prefault({}),
+  http: z
+    .strictObject({
+      /** Origins of web pages that may use the API and the sockets, besides the server's own. */
+      cors_origins: origins.default([]),
+      /** How many proxies in front of the server are to be believed about the client's address. */
+      trusted_proxies: integer(0, 10).default(0),
+    })
+    .prefault({}),
+  rate_limit: z
+    .strictObject({
+      /** Where counters are: `postgres` where several server processes share the load. */
+      storage: z.enum(['memory', 'postgres'], 'must be memory or postgres').default('memory'),
+      /** Requests a minute of one user or key; 0 for no limit. 20 a second is more than any person or board needs. */
+      per_minute: integer(0, 10_000_000).default(1200),
+      /** Requests a minute of one address that is not signed in; 0 for no limit. */
+      anonymous_per_minute: integer(0, 10_000_000).default(120),
+      /** Sign-ins tried from one address in five minutes, and failed ones for one account; 0 for no limit. */
+      sign_ins_per_address: integer(0, 10_000_000).default(50),
+      failed_sign_ins_per_account: integer(0, 10_000_000).default(10),
     })
     .prefault({}),
   logging: z
@@ -154,6 +191,38 @@ export const settings: readonly Setting[] = [
     help: 'seconds a refresh token is good for (2592000)',
   },
   { name: 'AUTH_REGISTRATION', section: 'auth', key: 'registration', help: 'open or closed (open)' },
+  { name: 'CORS_ORIGINS', section: 'http', key: 'cors_origins', help: 'origins of pages that may use the API (none)' },
+  {
+    name: 'TRUSTED_PROXIES',
+    section: 'http',
+    key: 'trusted_proxies',
+    help: 'proxies in front of the server, for the address of clients (0)',
+  },
+  { name: 'RATE_LIMIT_STORAGE', section: 'rate_limit', key: 'storage', help: 'memory or postgres (memory)' },
+  {
+    name: 'RATE_LIMIT_PER_MINUTE',
+    section: 'rate_limit',
+    key: 'per_minute',
+    help: 'requests of a user or key, 0 for no limit (1200)',
+  },
+  {
+    name: 'RATE_LIMIT_ANONYMOUS_PER_MINUTE',
+    section: 'rate_limit',
+    key: 'anonymous_per_minute',
+    help: 'requests of an address without a sign-in (120)',
+  },
+  {
+    name: 'RATE_LIMIT_SIGN_INS_PER_ADDRESS',
+    section: 'rate_limit',
+    key: 'sign_ins_per_address',
+    help: 'sign-ins of an address in 5 minutes (50)',
+  },
+  {
+    name: 'RATE_LIMIT_FAILED_SIGN_INS_PER_ACCOUNT',
+    section: 'rate_limit',
+    key: 'failed_sign_ins_per_account',
+    help: 'failed sign-ins of an account in 5 minutes (10)',
+  },
   { name: 'LOG_LEVEL', section: 'logging', key: 'level', help: 'trace to fatal, or silent (info)' },
   { name: 'LOG_FORMAT', section: 'logging', key: 'format', help: 'auto, json or text (auto)' },
   { name: 'LOG_OUTPUT_PATH', section: 'logging', key: 'output_path', help: 'stdout, stderr or a file (stdout)' },

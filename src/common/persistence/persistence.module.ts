@@ -2,6 +2,7 @@ import { Global, Logger, Module, type DynamicModule, type OnApplicationShutdown 
 import { MikroORM } from '@mikro-orm/postgresql';
 import { OutboxHandlers } from '../bus/outbox-handlers.js';
 import { OutboxRelay } from '../bus/outbox-relay.js';
+import { Housekeeping } from '../ops/housekeeping.js';
 import { Workers } from '../ops/workers.js';
 import { migrate, ormOptions, type Entities, type Migrations } from './orm.js';
 import { Transactions } from './transactions.js';
@@ -36,8 +37,9 @@ export class PersistenceModule implements OnApplicationShutdown {
         OutboxHandlers,
         OutboxRelay,
         Workers,
+        Housekeeping,
       ],
-      exports: [MikroORM, Transactions, OutboxHandlers, Workers],
+      exports: [MikroORM, Transactions, OutboxHandlers, Workers, Housekeeping],
     };
   }
 

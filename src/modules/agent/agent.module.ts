@@ -31,6 +31,7 @@ import { FindArtifactFileHandler, ListArtifactsHandler, ListLogsHandler } from '
 import { ReleaseAgentHandler, StopAgentHandler, StopInstanceHandler } from './app/stop-agent.js';
 import { AgentFiles } from './domain/agent-files.js';
 import { AgentInstance } from './domain/agent-instance.entity.js';
+import { AgentTypeVersion } from './domain/agent-type-version.entity.js';
 import { AgentType } from './domain/agent-type.entity.js';
 import { Artifact } from './domain/artifact.entity.js';
 import { ContainerRuntimes } from './domain/container-runtime.js';
@@ -46,7 +47,7 @@ import { GitWorkspaces } from './infra/git/git-workspaces.js';
 import { ProcessRuntime } from './infra/process/process-runtime.js';
 import { InstalledRuntimes } from './infra/runtimes.js';
 
-export const agentEntities = [AgentType, AgentInstance, AcpMessageRow, TaskStream, Artifact];
+export const agentEntities = [AgentType, AgentInstance, AcpMessageRow, TaskStream, Artifact, AgentTypeVersion];
 
 /** Agents: their types, instances, containers, workspaces and output. */
 @Module({

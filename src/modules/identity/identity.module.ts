@@ -9,11 +9,12 @@ import { TokenIssuer } from './app/token-issuer.js';
 import { ApiKey } from './domain/api-key.entity.js';
 import { PasswordHasher } from './domain/password-hasher.js';
 import { RefreshToken } from './domain/refresh-token.entity.js';
+import { Ticket } from './domain/ticket.entity.js';
 import { User } from './domain/user.entity.js';
 import { Argon2PasswordHasher } from './infra/argon2-password-hasher.js';
 
 /** Tables of this module. */
-export const identityEntities = [User, RefreshToken, ApiKey];
+export const identityEntities = [User, RefreshToken, ApiKey, Ticket];
 
 /** Accounts, sign-in and tokens. */
 @Module({

@@ -16,11 +16,13 @@ import { CreateTaskHandler, DeleteTaskHandler, UpdateTaskHandler } from './app/t
 import { ListTaskEventsHandler, ListTasksHandler } from './app/task-lists.queries.js';
 import { FindVisibleTasksHandler, GetTaskHandler, ReadTaskHandler } from './app/task.queries.js';
 import { Board, BoardMember } from './domain/board.entity.js';
+import { TaskCount } from './domain/task-count.entity.js';
+import { TaskDependency } from './domain/task-dependency.entity.js';
 import { TaskEvent } from './domain/task-event.entity.js';
 import { Task } from './domain/task.entity.js';
 
 /** Tables of this module. */
-export const taskEntities = [Board, BoardMember, Task, TaskEvent];
+export const taskEntities = [Board, BoardMember, Task, TaskEvent, TaskDependency, TaskCount];
 
 const commandHandlers = [
   ...[CreateBoardHandler, UpdateBoardHandler, DeleteBoardHandler],

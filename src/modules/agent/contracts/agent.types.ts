@@ -11,6 +11,10 @@ export const AGENT_STATUSES = [
 ] as const;
 export type AgentStatus = (typeof AGENT_STATUSES)[number];
 
+/** Credentials of the host that an agent type may ask for, read-only. */
+export const CREDENTIAL_MOUNTS = ['ssh_keys', 'gitconfig', 'git_credentials', 'ssh_agent'] as const;
+export type CredentialMount = (typeof CREDENTIAL_MOUNTS)[number];
+
 export type Runtime = 'docker' | 'process';
 export type Protocol = 'json-lines' | 'agent-client-protocol';
 

@@ -16,6 +16,8 @@ export const AgentInstanceSchema = defineEntity({
     /** The claim that may write to this row; a write that names a lower one finds no row. */
     epoch: p.integer(),
     agent_type: p.string().length(100),
+    /** Version of the agent type when the attempt began; null for attempts from before versions were kept. */
+    agent_type_version: p.integer().nullable(),
     runtime: p.string().length(20).$type<Runtime>(),
     /** The engine's id; `pid-<pid>-<start time>` for a process. */
     container_id: p.string().length(255).nullable(),

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
+import type { CredentialMount, Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
 
 export const AgentTypeSchema = defineEntity({
   name: 'AgentType',
@@ -18,6 +18,8 @@ export const AgentTypeSchema = defineEntity({
     /** `${NAME}` in a value takes the variable from the host's allow-list when the agent starts. */
     environment_vars: p.json<Record<string, string>>().nullable(),
     capabilities: p.json<string[]>().nullable(),
+    /** Credentials of the host that the agent asks for; the workspace is always there. */
+    mounts: p.json<CredentialMount[]>().defaultRaw(`'[]'`),
     enabled: p.boolean().default(true),
     version: p.integer().version().default(1),
     created_at: p.datetime(3).defaultRaw('now()'),

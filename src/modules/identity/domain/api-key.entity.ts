@@ -5,10 +5,7 @@ export const ApiKeySchema = defineEntity({
   tableName: 'api_keys',
   properties: {
     id: p.uuid().primary(),
-    /** The key's holder: either a user … */
-    user_id: p.uuid().nullable(),
-    /** … or one agent instance. */
-    agent_instance_id: p.uuid().nullable(),
+    user_id: p.uuid(),
     name: p.string().length(100),
     /** The first characters, to recognise a key by. */
     key_prefix: p.string().length(20),
@@ -19,9 +16,8 @@ export const ApiKeySchema = defineEntity({
     revoked_at: p.datetime(3).nullable(),
     created_at: p.datetime(3).defaultRaw('now()'),
   },
-  checks: [{ name: 'api_keys_one_holder', expression: '(user_id is null) <> (agent_instance_id is null)' }],
 });
 
-/** A key for scripts or for one agent instance. */
+/** A user's key for scripts: good for what the user may do, until it expires or is revoked. */
 export class ApiKey extends ApiKeySchema.class {}
 ApiKeySchema.setClass(ApiKey);

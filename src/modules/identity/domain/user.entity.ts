@@ -12,6 +12,8 @@ export const UserSchema = defineEntity({
     /** argon2id, in PHC form. */
     password_hash: p.string().length(255).hidden(),
     role: p.string().length(20).$type<UserRole>().default('member'),
+    /** Since when the account may not sign in; null while it may. */
+    disabled_at: p.datetime(3).nullable(),
     created_at: p.datetime(3).defaultRaw('now()'),
     updated_at: p
       .datetime(3)

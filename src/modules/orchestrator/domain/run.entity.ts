@@ -27,6 +27,8 @@ export const RunSchema = defineEntity({
     stop_force: p.boolean().default(false),
     failure_code: p.string().length(100).nullable(),
     failure_message: p.text().nullable(),
+    /** Queued, but the task depends on others that are not completed: not to be claimed. */
+    waits_for_tasks: p.boolean().default(false),
     requested_by: p.uuid().nullable(),
     version: p.integer().version().default(1),
     queued_at: p.datetime(3).defaultRaw('now()'),

@@ -34,6 +34,8 @@ export const TaskSchema = defineEntity({
       .onUpdate(() => new Date()),
     started_at: p.datetime(3).nullable(),
     completed_at: p.datetime(3).nullable(),
+    /** Since when lists hide it; null while they show it. */
+    archived_at: p.datetime(3).nullable(),
   },
   checks: [
     {
