@@ -17,7 +17,11 @@ export interface Cause {
 /** Writes a new task with the first line of its history, and tells of it. */
 export async function saveCreated(tx: Tx, task: Task, { actor }: Cause): Promise<void> {
   await tx.em.flush();
-  const event = new TaskCreatedEvent(task.id, task.version, { board_id: task.board_id, actor_id: actor.user_id });
+  const event = new TaskCreatedEvent(task.id, task.version, {
+    board_id: task.board_id,
+    actor_id: actor.user_id,
+    auto_start: false,
+  });
   write(tx, event, { old_state: null, new_state: task.state, metadata: null });
 }
 

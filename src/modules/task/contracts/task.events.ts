@@ -7,7 +7,8 @@ export interface TaskEventData {
   actor_id: string | null;
 }
 
-export class TaskCreatedEvent extends DomainEvent<TaskEventData> {
+/** `auto_start`: a run of it is to be queued for the one who made it. */
+export class TaskCreatedEvent extends DomainEvent<TaskEventData & { auto_start: boolean }> {
   static readonly topic = 'task.created';
   readonly topic = TaskCreatedEvent.topic;
 }

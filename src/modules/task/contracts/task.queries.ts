@@ -1,6 +1,6 @@
 import type { Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
-import type { BoardPermission, TaskView } from './task.types.js';
+import type { BoardPermission, TaskState, TaskView } from './task.types.js';
 
 /**
  * A task, for an actor who may do `permission` on its board.
@@ -40,6 +40,28 @@ export class FindVisibleTasksQuery extends Query<{ task_id: string; board_id: st
     readonly actor: Actor,
     readonly filter: { task_ids?: string[]; board_ids?: string[] },
   ) {
+    super();
+  }
+}
+
+/** A task that another one waits for. */
+export interface OpenDependency {
+  task_id: string;
+  depends_on_id: string;
+  title: string;
+  state: TaskState;
+}
+
+/** What the tasks wait for: of each, the tasks it depends on that are not COMPLETED. No access check. */
+export class FindOpenDependenciesQuery extends Query<OpenDependency[]> {
+  constructor(readonly task_ids: string[]) {
+    super();
+  }
+}
+
+/** Ids of the tasks that depend on this one. No access check. */
+export class FindDependentsQuery extends Query<string[]> {
+  constructor(readonly task_id: string) {
     super();
   }
 }
