@@ -59,6 +59,7 @@ const UP = [
   `create index audit_events_created_at_idx on audit_events (created_at desc, id desc)`,
   `create index audit_events_action_idx on audit_events (action, created_at desc, id desc)`,
   `create index audit_events_user_id_idx on audit_events (user_id, created_at desc, id desc)`,
+  `create index audit_events_subject_id_idx on audit_events (subject_id, created_at desc, id desc)`,
   `create table idempotency_keys (
     user_id uuid not null constraint idempotency_keys_user_id_fkey references users (id) on delete cascade,
     key varchar(255) not null,
@@ -72,8 +73,7 @@ const UP = [
   `create unlogged table rate_limits (
     key varchar(200) primary key,
     hits integer not null,
-    window_ends_at timestamptz(3) not null,
-    blocked_until timestamptz(3)
+    window_ends_at timestamptz(3) not null
   )`,
   `create index rate_limits_window_ends_at_idx on rate_limits (window_ends_at)`,
 
@@ -91,15 +91,24 @@ const UP = [
   // archived tasks, so most indexes leave them out: however many there are, nobody reads past them.
   `create index tasks_board_open_idx on tasks (board_id, created_at desc, id desc) where archived_at is null`,
   `create index tasks_board_archived_idx on tasks (board_id, created_at desc, id desc) where archived_at is not null`,
+  `create index tasks_board_archived_updated_idx on tasks (board_id, updated_at desc, id desc)
+     where archived_at is not null`,
+  `create index tasks_board_archived_priority_idx on tasks (board_id, priority desc, id desc)
+     where archived_at is not null`,
   `create index tasks_board_updated_idx on tasks (board_id, updated_at desc, id desc) where archived_at is null`,
   `create index tasks_board_priority_idx on tasks (board_id, priority desc, id desc) where archived_at is null`,
   `create index tasks_board_state_idx on tasks (board_id, state, created_at desc, id desc) where archived_at is null`,
+  `create index tasks_board_state_priority_created_idx
+     on tasks (board_id, state, priority, created_at desc, id desc) where archived_at is null`,
+  `create index tasks_board_state_priority_idx on tasks (board_id, state, priority desc, id desc)
+     where archived_at is null`,
   `create index tasks_board_agent_type_idx on tasks (board_id, agent_type, created_at desc, id desc)
      where archived_at is null and agent_type is not null`,
-  // Words of one board: without the board in the index a search would read the matches of all others too.
+  // Words of one board: without the board in the index a search would read the matches of all others too. Joints become
+  // blanks first: the parser takes paths, addresses and "-17" of "SHOP-17" for one word, and tags for none.
   `create extension if not exists btree_gin`,
   `create index tasks_search_idx on tasks
-     using gin (board_id, to_tsvector('simple', title || ' ' || description))`,
+     using gin (board_id, to_tsvector('simple', translate(title || ' ' || description, '-+./@_~<>&', '          ')))`,
 
   // How many tasks a board has, by what lists filter by: rows are added by a trigger and merged in the background, so
   // that writers never wait for each other and a sum over a board's rows is exact at any moment.
@@ -161,7 +170,8 @@ const UP = [
   `insert into agent_type_versions (agent_type_id, version, definition)
      select id, version, to_jsonb(agent_types) - array['id', 'name', 'version', 'created_at', 'updated_at']
      from agent_types`,
-  `alter table agent_instances add column agent_type_version integer`,
+  `alter table agent_instances add column agent_type_version integer,
+     add column posted_bytes bigint not null default 0`,
   // What names an agent type keeps it from being deleted. Rows from before may name types that never were.
   `alter table tasks add constraint tasks_agent_type_fkey
      foreign key (agent_type) references agent_types (name) not valid`,
@@ -173,16 +183,52 @@ const UP = [
   // A queued run waits while its task does: the claim passes it by.
   `alter table runs add column waits_for_tasks boolean not null default false`,
   `create index runs_claim_idx on runs (priority desc, queued_at, id) where state = 'QUEUED' and not waits_for_tasks`,
+
+  // Like a foreign key: what a live run works on stays, whoever deletes it, and is not put away. A run that is just
+  // being queued holds its task's key, and whoever deletes or archives locks that first.
+  `create function keep_task_of_live_run() returns trigger language plpgsql as $$
+   begin
+     if exists (select 1 from runs
+                where task_id = old.id and state in ('QUEUED', 'STARTING', 'RUNNING', 'PAUSED', 'STOPPING')) then
+       raise exception using errcode = 'foreign_key_violation', constraint = 'tasks_no_live_run',
+         message = 'a live run works on the task';
+     end if;
+     if tg_op = 'DELETE' then return old; end if;
+     return new;
+   end $$`,
+  `create trigger tasks_no_live_run_delete before delete on tasks
+     for each row execute function keep_task_of_live_run()`,
+  `create trigger tasks_no_live_run_archive before update of archived_at on tasks
+     for each row when (old.archived_at is null and new.archived_at is not null)
+     execute function keep_task_of_live_run()`,
+  // And the other way round. A lock of its key waits for whoever is just archiving the task.
+  `create function refuse_run_of_archived_task() returns trigger language plpgsql as $$
+   declare since timestamptz;
+   begin
+     select archived_at into since from tasks where id = new.task_id for key share;
+     if since is not null then
+       raise exception using errcode = 'check_violation', constraint = 'runs_task_not_archived',
+         message = 'the task is archived';
+     end if;
+     return new;
+   end $$`,
+  `create trigger runs_task_not_archived before insert on runs
+     for each row execute function refuse_run_of_archived_task()`,
 ];
 
 const DOWN = [
+  `drop trigger runs_task_not_archived on runs`,
+  `drop function refuse_run_of_archived_task()`,
+  `drop trigger tasks_no_live_run_archive on tasks`,
+  `drop trigger tasks_no_live_run_delete on tasks`,
+  `drop function keep_task_of_live_run()`,
   `drop index runs_claim_idx`,
   `alter table runs drop column waits_for_tasks`,
   `drop index agent_instances_task_created_idx`,
   `drop index agent_instances_created_at_idx`,
   `alter table runs drop constraint runs_agent_type_fkey`,
   `alter table tasks drop constraint tasks_agent_type_fkey`,
-  `alter table agent_instances drop column agent_type_version`,
+  `alter table agent_instances drop column posted_bytes, drop column agent_type_version`,
   `drop table agent_type_versions`,
   `alter table agent_types drop column mounts`,
   `drop trigger tasks_count_delete on tasks`,
@@ -192,9 +238,13 @@ const DOWN = [
   `drop table task_counts`,
   `drop index tasks_search_idx`,
   `drop index tasks_board_agent_type_idx`,
+  `drop index tasks_board_state_priority_idx`,
+  `drop index tasks_board_state_priority_created_idx`,
   `drop index tasks_board_state_idx`,
   `drop index tasks_board_priority_idx`,
   `drop index tasks_board_updated_idx`,
+  `drop index tasks_board_archived_priority_idx`,
+  `drop index tasks_board_archived_updated_idx`,
   `drop index tasks_board_archived_idx`,
   `drop index tasks_board_open_idx`,
   `drop table task_dependencies`,

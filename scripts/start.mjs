@@ -17,7 +17,7 @@ await runMain(async () => {
     console.log('npm start: installs and builds what is missing, then runs the server until SIGTERM or Ctrl-C.\n');
   }
   await ensureInstalled();
-  await ensureBuilt();
+  await ensureBuilt({ client: false });
   await runServer(args);
 });
 

@@ -63,10 +63,10 @@ async function timed(name, work) {
 }
 
 async function runStep(step, built, before) {
-  if (step.name === 'build') return setUp(ensureBuilt);
+  if (step.name === 'build') return setUp(() => ensureBuilt());
   if (step.name === 'leaks') return checkLeaks(before);
-  if (step.npm) return (await runCommand('npm', ['run', '--silent', step.npm])) === 0 ? OK : FAILED;
   if (step.needsBuild && !built) return { ...FAILED, note: 'not run: the build failed' };
+  if (step.npm) return (await runCommand('npm', ['run', '--silent', step.npm])) === 0 ? OK : FAILED;
   const result = await runVitest(step.vitest);
   if (!inCi || !step.engine || result.skipped === 0) return result;
   return { ...result, failed: result.failed + result.skipped, skipped: 0, note: 'skipped, which CI does not allow' };

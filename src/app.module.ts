@@ -14,7 +14,9 @@ import { IdempotencyModule } from './common/idempotency/idempotency.module.js';
 import { loggerModule } from './common/ops/logging.js';
 import { OpsModule } from './common/ops/ops.module.js';
 import { PersistenceModule } from './common/persistence/persistence.module.js';
+import { HttpLimitsModule } from './common/rate-limit/http-limits.module.js';
 import { RateLimit } from './common/rate-limit/rate-limit.entity.js';
+import { RateLimitModule } from './common/rate-limit/rate-limit.module.js';
 import { agentEntities, AgentModule } from './modules/agent/agent.module.js';
 import { identityEntities, IdentityModule } from './modules/identity/identity.module.js';
 import { orchestratorEntities, OrchestratorModule } from './modules/orchestrator/orchestrator.module.js';
@@ -45,7 +47,9 @@ export class AppModule {
         loggerModule(config),
         CqrsModule.forRoot(),
         PersistenceModule.forRoot({ url: databaseUrl, entities, migrations, max_conns: config.database.max_conns }),
+        RateLimitModule,
         AuthModule,
+        HttpLimitsModule, // its guard runs after the one of AuthModule
         AuditModule,
         IdempotencyModule,
         OpsModule,

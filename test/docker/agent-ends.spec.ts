@@ -110,12 +110,6 @@ const BY_ITS_TYPE: Case[] = [
     ends: { ...FAILED, exit_code: null, failure_code: 'agent.environment' },
     says: /GEMINI_API_KEY.*not set/,
   },
-  {
-    what: 'a variable that is not for agents',
-    agent: { command: sh('echo never'), environment_vars: { KEY: 'x${JWT_SECRET}x' } },
-    ends: { ...FAILED, exit_code: null, failure_code: 'agent.environment' },
-    says: /JWT_SECRET.*KANDEV_ENV_ALLOWLIST/,
-  },
 ];
 
 describeWithEngine('how an agent ends', () => {
@@ -149,6 +143,20 @@ describeWithEngine('how an agent ends', () => {
 
   describe('by what its type says', () => {
     it.each(BY_ITS_TYPE)('$what', expectEnd);
+
+    it('a variable that is not for agents, of a type from when it was', async () => {
+      const taskId = await bench.task({ command: sh('echo never') });
+      await query(
+        bench.server.database.url,
+        `update agent_types set environment_vars = '{"KEY": "x\${JWT_SECRET}x"}'
+         where name = (select agent_type from tasks where id = $1)`,
+        [taskId],
+      );
+      await bench.start(taskId);
+      const ended = await bench.ended(taskId);
+      expect(ended).toMatchObject({ ...FAILED, exit_code: null, failure_code: 'agent.environment' });
+      expect(ended.message).toMatch(/JWT_SECRET.*KANDEV_ENV_ALLOWLIST/);
+    });
 
     it('shows its secret to nobody', async () => {
       const seen = await query<{ text: string }>(

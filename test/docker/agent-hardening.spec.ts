@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AgentBench, node, sh } from '../support/agents.js';
 import { attackTools, tool } from '../support/attack-tools.js';
@@ -91,6 +92,21 @@ describeWithEngine('the walls around an agent', () => {
       expect(view.task).toMatchObject({ ...ids, title, description, repository_url: null, branch: null, attempt: 1 });
     });
 
+    it('has a key of its own that nobody else on the host reads', () => {
+      expect(view.key).toMatchObject({ mode: '600', uid: view.uid });
+      expect(view.key.length).toBeGreaterThan(32);
+      const file = statSync(`${bench.runDirectory(agentId)}/api-key`);
+      expect([(file.mode & 0o7777).toString(8), file.uid, file.gid]).toEqual(['600', view.uid, view.gid]);
+      expect(JSON.stringify([view.env, view.task])).not.toContain(
+        readFileSync(`${bench.runDirectory(agentId)}/api-key`, 'utf8'),
+      );
+    });
+
+    it('is told of no address that it could not reach', () => {
+      expect(Object.keys(view.env)).not.toContain('KANDEV_API_URL');
+      expect(Object.keys(view.task)).not.toContain('api_url');
+    });
+
     it('is made as the engine shows it', async () => {
       const { HostConfig: host, Config: config, Mounts: mounts } = await containerOf(agentId);
       expect(host).toMatchObject({
@@ -128,8 +144,9 @@ describeWithEngine('the walls around an agent', () => {
   });
 
   it('take the longest description, and the largest environment', async () => {
-    const VALUE = '€'.repeat(32_768);
-    const names = Array.from({ length: 8 }, (_, index) => `VALUE_${index}`);
+    const LENGTH = 10_922; // 32 KiB in UTF-8
+    const VALUE = '€'.repeat(LENGTH);
+    const names = Array.from({ length: 24 }, (_, index) => `VALUE_${index}`);
     const program = `
       const { KANDEV_TASK_DESCRIPTION: description, ...env } = process.env;
       console.log(description.length + ' ' + ${JSON.stringify(names)}.map((name) => env[name].length).join(' '));
@@ -141,7 +158,7 @@ describeWithEngine('the walls around an agent', () => {
     await bench.start(taskId);
     expect(await bench.ended(taskId)).toMatchObject({ task: 'COMPLETED', agent: 'COMPLETED' });
     const [said] = await bench.said(taskId);
-    expect(said?.data['message']).toBe(`32000 ${names.map(() => 32_768).join(' ')}`);
+    expect(said?.data['message']).toBe(`32000 ${names.map(() => LENGTH).join(' ')}`);
   });
 
   it('let no agent have more processes than its share', async () => {
@@ -190,6 +207,8 @@ describeWithEngine('the walls around an agent', () => {
       { privileged: true },
       { user: 'root' },
       { mounts: ['/var/run/docker.sock:/var/run/docker.sock'] },
+      { mounts: [{ type: 'bind', source: '/' }] },
+      { binds: ['/:/host'] },
       { default_resources: { memory_limit: '256m', Privileged: true } },
       { default_resources: { pids_limit: '-1' } },
       { environment_vars: { KANDEV_RUN_DIR: '/' } },

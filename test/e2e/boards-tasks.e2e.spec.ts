@@ -154,6 +154,7 @@ describe('tasks', () => {
     expect(full.body).toEqual({
       ...fields,
       ...{ id: UUID_V7, board_id: board, state: 'TODO', version: 1, created_by: owner.userId },
+      ...{ depends_on: [], archived_at: null },
       ...{ assigned_agent_id: null, created_at: TIME, updated_at: TIME, started_at: null, completed_at: null },
     });
     expect((await owner.get(`/tasks/${full.body.id}`)).body).toEqual(full.body);
@@ -347,7 +348,7 @@ describe('lists of tasks', () => {
     big = (await owner.post<BoardBody>('/boards', { name: 'Big' })).body.id;
     for (let n = 0; n < 23; n++) {
       await newTask(
-        { title: `Number ${n}`, description: '50%_done\\', priority: n % 3, agent_type: n % 2 ? 'odd' : null },
+        { title: `Number ${n}`, description: '50%_done\\', priority: n % 3, agent_type: n % 2 ? 'demo-agent' : null },
         big,
       );
     }
@@ -385,8 +386,8 @@ describe('lists of tasks', () => {
 
   it.each([
     ['priority=2', 7],
-    ['agent_type=odd', 11],
-    ['agent_type=odd&priority=1', 4],
+    ['agent_type=demo-agent', 11],
+    ['agent_type=demo-agent&priority=1', 4],
     ['q=NUMBER%202', 4],
     ['q=%25_d', 23],
     ['q=done%5C', 23],

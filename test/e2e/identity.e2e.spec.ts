@@ -36,6 +36,7 @@ describe('identity', () => {
         email: 'ann.lee@example.com',
         username: 'Ann.Lee',
         role: 'member',
+        disabled: false,
         created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as string,
         updated_at: expect.any(String) as string,
       },
@@ -168,8 +169,11 @@ describe('identity', () => {
   it('gives one of many exchanges of the same token a pair', async () => {
     const { tokens } = await server.newUser();
     const exchange = () => nobody.post('/auth/refresh', { refresh_token: tokens?.refresh_token });
-    const answers = await Promise.all(Array.from({ length: 6 }, exchange));
-    expect(statusesOf(answers)).toEqual([200, 401, 401, 401, 401, 401]);
+    const answers = await Promise.all(Array.from({ length: 20 }, exchange));
+    expect(statusesOf(answers)).toEqual([200, ...Array<number>(19).fill(401)]);
+    expect(answers.filter(({ status }) => status === 401).map(({ body }) => body.code)).toEqual(
+      Array(19).fill('auth.refresh_reused'),
+    );
   });
 
   it('refuses expired and unknown refresh tokens', async () => {
@@ -194,6 +198,66 @@ describe('identity', () => {
     expect((await nobody.post('/auth/logout', { refresh_token: 'unknown' })).status).toBe(204);
     expect((await nobody.post('/auth/refresh', { refresh_token })).status).toBe(401);
     expect((await nobody.post('/auth/refresh', { refresh_token: other.body.refresh_token })).status).toBe(200);
+  });
+
+  it('ends the access token together with its sign-in, at once', async () => {
+    const user = await server.newUser();
+    const other = await nobody.post<SignedInBody>('/auth/login', {
+      username: user.tokens?.user.username,
+      password: PASSWORD,
+    });
+    expect((await user.get('/auth/me')).status).toBe(200);
+    await nobody.post('/auth/logout', { refresh_token: user.tokens?.refresh_token });
+    expect(await user.get('/auth/me')).toMatchObject({ status: 401, body: { code: 'auth.session_ended' } });
+    expect((await nobody.withToken(other.body.access_token).get('/auth/me')).status).toBe(200);
+  });
+
+  it('ends the access tokens of a sign-in whose refresh token was used twice', async () => {
+    const user = await server.newUser();
+    const refresh_token = user.tokens?.refresh_token;
+    const { body } = await nobody.post<SignedInBody>('/auth/refresh', { refresh_token });
+    const renewed = nobody.withToken(body.access_token);
+    expect([(await user.get('/auth/me')).status, (await renewed.get('/auth/me')).status]).toEqual([200, 200]);
+    await nobody.post('/auth/refresh', { refresh_token });
+    for (const client of [user, renewed]) {
+      expect(await client.get('/auth/me')).toMatchObject({ status: 401, body: { code: 'auth.session_ended' } });
+    }
+  });
+
+  it('changes a password, and begins anew', async () => {
+    const user = await server.newUser('changer');
+    const login = (password: string) => nobody.post<SignedInBody>('/auth/login', { username: 'changer', password });
+    const other = nobody.withToken((await login(PASSWORD)).body.access_token);
+    expect((await other.get('/auth/me')).status).toBe(200);
+    const change = (current_password: string, new_password: string) =>
+      user.post<SignedInBody>('/auth/password', { current_password, new_password });
+    expect(await change('wrong password', 'a new password')).toMatchObject({
+      status: 403,
+      body: { code: 'auth.wrong_password' },
+    });
+    expect((await change(PASSWORD, 'too short')).status).toBe(400);
+    const { status, body } = await change(PASSWORD, 'a new password');
+    expect(status).toBe(200);
+    for (const client of [user, other]) {
+      expect(await client.get('/auth/me')).toMatchObject({ status: 401, body: { code: 'auth.session_ended' } });
+    }
+    expect((await nobody.withToken(body.access_token).get('/auth/me')).status).toBe(200);
+    expect((await nobody.post('/auth/refresh', { refresh_token: user.tokens?.refresh_token })).status).toBe(401);
+    expect((await nobody.post('/auth/refresh', { refresh_token: body.refresh_token })).status).toBe(200);
+    expect([(await login(PASSWORD)).status, (await login('a new password')).status]).toEqual([401, 200]);
+  });
+
+  it('signs nobody in with a password that is being changed', async () => {
+    const user = await server.newUser('racer');
+    const login = () => nobody.post<SignedInBody>('/auth/login', { username: 'racer', password: PASSWORD });
+    const [changed, ...signedIn] = await Promise.all([
+      user.post<SignedInBody>('/auth/password', { current_password: PASSWORD, new_password: 'a new password' }),
+      ...Array.from({ length: 8 }, login),
+    ]);
+    expect(changed.status).toBe(200);
+    const tokens = signedIn.filter(({ status }) => status === 200).map(({ body }) => body.access_token);
+    const alive = await Promise.all(tokens.map((token) => nobody.withToken(token).get('/auth/me')));
+    expect(alive.map(({ status }) => status)).toEqual(tokens.map(() => 401));
   });
 
   it('wants a sound token of a user who is still there', async () => {

@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ApiClient } from '../support/api-client.js';
+import { statusesOf, type ApiClient } from '../support/api-client.js';
 import { query } from '../support/database.js';
 import { TestServer } from '../support/server.js';
 import type { TestUser } from '../support/test-user.js';
 import { until } from '../support/until.js';
+
+interface ReceiptBody {
+  run_id: string;
+  state: string;
+}
 
 let server: TestServer;
 let admin: TestUser;
@@ -29,7 +34,6 @@ const unknown = '01a00000-0000-7000-8000-000000000000';
 describe('starting a run', () => {
   it.each<[string, string | undefined, number, string]>([
     ['no agent type', undefined, 409, 'run.no_agent_type'],
-    ['an unknown one', 'nobody-knows-it', 404, 'agent_type.not_found'],
     ['a disabled one', 'off', 409, 'agent_type.disabled'],
     ['one with a protocol that is not spoken yet', 'gemini-agent', 501, 'agent_type.unsupported_protocol'],
   ])('with %s is refused in words, and leaves the card where it is', async (_, agent_type, status, code) => {
@@ -37,6 +41,13 @@ describe('starting a run', () => {
     const { body, ...answer } = await start(member, task.id);
     expect({ status: answer.status, code: body.code }).toEqual({ status, code });
     expect(body.detail.length).toBeGreaterThan(20);
+    expect(await member.runStatus(task.id)).toMatchObject({ run_id: null, state: 'TODO' });
+  });
+
+  it('with an agent type that nobody knows is refused just so', async () => {
+    const task = await member.createTask(board, { agent_type: 'quick' });
+    const { status, body } = await start(member, task.id, { agent_type: 'nobody-knows-it' });
+    expect({ status, code: body.code }).toEqual({ status: 404, code: 'agent_type.not_found' });
     expect(await member.runStatus(task.id)).toMatchObject({ run_id: null, state: 'TODO' });
   });
 
@@ -89,6 +100,118 @@ describe('starting a run', () => {
     );
     const states = events.map(({ new_state }) => new_state).filter((state) => state !== null);
     expect(states.slice(-5)).toEqual(['IN_PROGRESS', 'COMPLETED', 'TODO', 'IN_PROGRESS', 'COMPLETED']);
+  });
+});
+
+describe('the same request sent again', () => {
+  /** How many different runs the answers tell of. */
+  const receipts = (answers: { body: ReceiptBody }[]) =>
+    new Set(answers.map(({ body: { run_id, state } }) => `${run_id} ${state}`)).size;
+
+  it('with its Idempotency-Key starts one run, however often and whatever has become of it', async () => {
+    const task = await member.createTask(board, { agent_type: 'quick' });
+    const headers = { 'idempotency-key': crypto.randomUUID() };
+    const ask = () => member.post<ReceiptBody>(`/orchestrator/tasks/${task.id}/start`, { priority: 3 }, headers);
+    const answers = await Promise.all(Array.from({ length: 20 }, ask));
+    expect(new Set(statusesOf(answers))).toEqual(new Set([202]));
+    await member.untilTask(task.id, ['COMPLETED']);
+    expect(receipts([...answers, await ask()])).toBe(1);
+    const { runs, total } = await member.must<{ runs: object[]; total: number }>(
+      200,
+      'GET',
+      `/orchestrator/tasks/${task.id}/runs`,
+    );
+    expect(total).toBe(1);
+    expect(runs).toMatchObject([
+      {
+        task_id: task.id,
+        state: 'COMPLETED',
+        agent_type: 'quick',
+        attempt: 1,
+        priority: 3,
+        requested_by: member.userId,
+      },
+    ]);
+    const other = await member.post(`/orchestrator/tasks/${task.id}/start`, { priority: 4 }, headers);
+    expect(other).toMatchObject({ status: 409, body: { code: 'idempotency.key_reused' } });
+  });
+
+  it('by force reopens the task once', async () => {
+    const task = await member.startTask('quick');
+    await member.untilTask(task.id, ['COMPLETED']);
+    const headers = { 'idempotency-key': crypto.randomUUID() };
+    const ask = () => member.post<ReceiptBody>('/orchestrator/trigger', { task_id: task.id, force: true }, headers);
+    const answers = await Promise.all(Array.from({ length: 20 }, ask));
+    expect(new Set(statusesOf(answers))).toEqual(new Set([202]));
+    expect(receipts(answers)).toBe(1);
+    await member.untilRun(task.id);
+    await member.untilTask(task.id, ['COMPLETED']);
+    expect(receipts([...answers, await ask()])).toBe(1);
+    await member.untilTask(task.id, ['COMPLETED']);
+    const runs = await query(server.database.url, 'select 1 from runs where task_id = $1', [task.id]);
+    expect(runs).toHaveLength(2);
+  });
+});
+
+describe('who may do what with a run', () => {
+  const paths = ['start', 'stop', 'pause', 'resume'] as const;
+
+  it.each<[string, number[], number]>([
+    ['viewer', [403, 403, 403, 403], 200],
+    ['editor', [409, 409, 409, 409], 200],
+    ['owner', [409, 409, 409, 409], 200],
+    ['nobody', [404, 404, 404, 404], 404],
+  ])('%s', async (role, acts, reads) => {
+    // Without an agent type there is nothing to start, and so nothing to stop: 409 is past the check of access.
+    const task = await member.createTask(board);
+    const user = await server.newUser();
+    if (role !== 'nobody') {
+      const row = [board, user.userId, role];
+      await query(server.database.url, 'insert into board_members (board_id, user_id, role) values ($1, $2, $3)', row);
+    }
+    const at = `/orchestrator/tasks/${task.id}`;
+    const acted = await Promise.all(paths.map((path) => user.post(`${at}/${path}`)));
+    expect(acted.map(({ status }) => status)).toEqual(acts);
+    const read = await Promise.all([user.get(`${at}/status`), user.get(`${at}/runs`)]);
+    expect(read.map(({ status }) => status)).toEqual([reads, reads]);
+  });
+
+  it('administrators, everything', async () => {
+    const task = await member.createTask(board);
+    const acted = await Promise.all(paths.map((path) => admin.post(`/orchestrator/tasks/${task.id}/${path}`)));
+    expect(acted.map(({ status, body }) => [status, body.code])).toEqual([
+      [409, 'run.no_agent_type'],
+      ...paths.slice(1).map(() => [409, 'run.none_live']),
+    ]);
+  });
+});
+
+describe('pausing', () => {
+  it('is what no agent can do yet', async () => {
+    const task = await member.createTask(board, { agent_type: 'quick' });
+    const waitsFor = await member.createTask(board);
+    const edge = [task.id, waitsFor.id];
+    await query(server.database.url, 'insert into task_dependencies (task_id, depends_on_id) values ($1, $2)', edge);
+    await member.must(202, 'POST', `/orchestrator/tasks/${task.id}/start`);
+    for (const path of ['pause', 'resume']) {
+      const { status, body } = await member.post(`/orchestrator/tasks/${task.id}/${path}`);
+      expect({ status, code: body.code }).toEqual({ status: 501, code: 'run.pause_unsupported' });
+    }
+    await member.must(200, 'POST', `/orchestrator/tasks/${task.id}/stop`);
+  });
+});
+
+describe('the orchestrator', () => {
+  it('says how it is doing', async () => {
+    const status = await until('a heartbeat', async () => {
+      const body = await member.must<Record<string, unknown>>(200, 'GET', '/orchestrator/status');
+      return body['last_heartbeat'] !== null && body;
+    });
+    expect(Object.keys(status).toSorted()).toEqual(
+      ['active_agents', 'last_heartbeat', 'queued_tasks', 'status', 'uptime_seconds'].toSorted(),
+    );
+    expect(status).toMatchObject({ status: 'running', active_agents: expect.any(Number) as number });
+    expect(Date.now() - Date.parse(String(status['last_heartbeat']))).toBeLessThan(20_000);
   });
 });
 

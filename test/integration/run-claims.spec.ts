@@ -21,7 +21,7 @@ beforeEach(async () => void (await query(database.url, 'delete from runs')));
 
 /** Queues a run; columns may be given. */
 async function queue(columns: Record<string, unknown> = {}): Promise<string> {
-  const row = { id: crypto.randomUUID(), ...(await database.task()), agent_type: 'x', ...columns };
+  const row = { id: crypto.randomUUID(), ...(await database.task()), agent_type: 'demo-agent', ...columns };
   const names = Object.keys(row);
   const places = names.map((_, index) => `$${index + 1}`);
   await query(database.url, `insert into runs (${names.join(', ')}) values (${places.join(', ')})`, Object.values(row));
@@ -49,6 +49,37 @@ describe('claiming', () => {
       await claims.claimNext(),
     ];
     expect(order.map((run) => run?.id)).toEqual([early, late, low, undefined]);
+  });
+
+  it('passes by what waits for other tasks', async () => {
+    const waits = await queue({ priority: 10, waits_for_tasks: true });
+    const free = await queue({ priority: 0 });
+    expect([await claims.claimNext(), await claims.claimNext()].map((run) => run?.id)).toEqual([free, undefined]);
+    await query(database.url, 'update runs set waits_for_tasks = false where id = $1', [waits]);
+    expect((await claims.claimNext())?.id).toBe(waits);
+  });
+
+  it('reads only what can be claimed, however much waits', async () => {
+    const { task_id, board_id } = await database.task();
+    // One live run a task: these are of as many tasks.
+    await query(
+      database.url,
+      `with made as (
+         insert into tasks (board_id, title, description, created_by)
+         select board_id, 't', 'd', created_by from tasks, generate_series(1, 3000) where id = $1 returning id
+       )
+       insert into runs (id, task_id, board_id, agent_type, priority, waits_for_tasks)
+       select gen_random_uuid(), id, $2, 'demo-agent', 10, true from made`,
+      [task_id, board_id],
+    );
+    await query(database.url, 'analyze runs');
+    const plan = await query<{ 'QUERY PLAN': string }>(
+      database.url,
+      `explain select id from runs where state = $1 and waits_for_tasks = $2
+       order by priority desc, queued_at, id limit 1 for update skip locked`,
+      ['QUEUED', false],
+    );
+    expect(plan.map((line) => line['QUERY PLAN']).join('\n')).toContain('runs_claim_idx');
   });
 });
 

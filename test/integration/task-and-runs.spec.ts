@@ -11,9 +11,12 @@ import { createApp } from '../../src/app.setup.js';
 import { SYSTEM, type Actor } from '../../src/common/auth/actor.js';
 import { loadConfig } from '../../src/common/config/config.js';
 import { RegisterUserCommand } from '../../src/modules/identity/app/register-user.js';
+import { ArchiveTaskCommand } from '../../src/modules/task/app/archive-task.js';
+import { BulkTasksCommand } from '../../src/modules/task/app/bulk-tasks.js';
 import { CreateBoardCommand } from '../../src/modules/task/app/board.crud.js';
 import { MoveTaskCommand } from '../../src/modules/task/app/move-task.js';
-import { CreateTaskCommand, DeleteTaskCommand, UpdateTaskCommand } from '../../src/modules/task/app/task.crud.js';
+import { DeleteTaskCommand } from '../../src/modules/task/app/delete-task.js';
+import { CreateTaskCommand, UpdateTaskCommand } from '../../src/modules/task/app/task.crud.js';
 import {
   ApplyRunToTaskCommand,
   ReopenTaskCommand,
@@ -120,7 +123,7 @@ describe('a task and its runs', () => {
     ]);
     const data = { board_id, actor_id: null, agent_type: 'demo-agent', run_id };
     expect(await outbox()).toEqual([
-      { topic: 'task.created', aggregate_seq: 1, data: { board_id, actor_id: owner.user_id } },
+      { topic: 'task.created', aggregate_seq: 1, data: { board_id, actor_id: owner.user_id, auto_start: false } },
       { topic: 'task.state_changed', aggregate_seq: 2, data: { ...data, old_state: 'TODO', new_state: 'IN_PROGRESS' } },
       {
         topic: 'task.state_changed',
@@ -236,6 +239,23 @@ describe('deleting a task while a run is being started', () => {
     await Promise.all(ids.map((id) => commands.execute(new DeleteTaskCommand(owner, id, null))));
     expect(await query(database.url, 'select 1 from tasks where id = any($1)', [ids])).toEqual([]);
   });
+
+  it('does not use them up either when many start, change and delete the same ones', async () => {
+    const ids = await Promise.all(Array.from({ length: 10 }, newTask));
+    const bulk = { action: 'delete', task_ids: ids, state: null, reason: null, force: true } as const;
+    const work = ids.flatMap((id) => [
+      commands.execute(new MoveTaskCommand(owner, id, 'IN_PROGRESS', null, null)),
+      commands.execute(new UpdateTaskCommand(owner, id, { depends_on: [] }, null)),
+      commands.execute(new ArchiveTaskCommand(owner, id, true, null)),
+      commands.execute(new BulkTasksCommand(owner, board_id, bulk)),
+      commands.execute(new DeleteTaskCommand(owner, id, null, true)),
+    ]);
+    const allowed = ['task.not_found', 'task.archived', 'task.illegal_transition'];
+    for (const result of await Promise.allSettled<unknown>(work)) {
+      if (result.status === 'rejected') expect(allowed).toContain((result.reason as { code?: string }).code);
+    }
+    expect(await query(database.url, 'select 1 from tasks where id = any($1)', [ids])).toEqual([]);
+  });
 });
 
 describe('what other modules ask', () => {
@@ -248,7 +268,7 @@ describe('what other modules ask', () => {
   it('a task, for those who may', async () => {
     expect(await queries.execute(new GetTaskQuery(owner, task_id, 'manage'))).toEqual({
       ...{ id: task_id, board_id, title: 'Task', description: 'Do it', state: 'TODO', priority: 0 },
-      ...{ agent_type: 'demo-agent', repository_url: null, branch: null },
+      ...{ agent_type: 'demo-agent', repository_url: null, branch: null, archived_at: null },
     });
     expect(await codeOf(queries.execute(new GetTaskQuery(stranger, task_id)))).toBe('task.not_found');
     expect(await codeOf(queries.execute(new GetTaskQuery(SYSTEM, task_id, 'manage')))).toBe('yes');

@@ -14,6 +14,7 @@ export interface AgentRecipe {
   runtime?: 'docker' | 'process';
   environment_vars?: Record<string, string>;
   default_resources?: { cpu_limit?: string; memory_limit?: string; disk_limit?: string };
+  mounts?: string[];
   repository_url?: string;
   branch?: string;
 }
@@ -34,6 +35,7 @@ export interface AgentBody {
   id: string;
   task_id: string;
   run_id: string;
+  agent_type_version: number | null;
   container_id: string | null;
   container_name: string | null;
   status: string;
@@ -44,6 +46,7 @@ export interface AgentBody {
   failure_code: string | null;
   error_message: string | null;
   result_summary: string | null;
+  created_at: string;
 }
 
 /** One artifact as the API lists it. */

@@ -15,6 +15,8 @@ export interface View {
   pids_max: string;
   /** The content of its task file. */
   task: Record<string, unknown>;
+  /** The file with its own key; not the key. */
+  key: { mode: string; uid: number; length: number };
 }
 
 /**
@@ -55,6 +57,9 @@ export const LOOK_AROUND = node(`
       reachable: addresses.filter((_, index) => reached[index]).map((address) => address.join(':')),
       env: process.env,
       task: JSON.parse(fs.readFileSync('/run/kandev/task.json', 'utf8')),
+      key: (({ mode, uid }) => ({
+        mode: (mode & 0o7777).toString(8), uid, length: fs.readFileSync('/run/kandev/api-key', 'utf8').trim().length,
+      }))(fs.statSync('/run/kandev/api-key')),
       sockets: tries(['/run/docker.sock', '/var/run/docker.sock', '/run/containerd/containerd.sock'], fs.lstatSync),
       pids_max: lines(tries(['/sys/fs/cgroup/pids/pids.max', '/sys/fs/cgroup/pids.max'], fs.statSync)[0])[0],
     };

@@ -58,6 +58,9 @@ export class TestServer {
         KANDEV_ALLOW_LOCAL_REPOSITORIES: 'true',
         KANDEV_ALLOW_PROCESS_RUNTIME: 'true',
         KANDEV_STOP_GRACE_SECONDS: '2',
+        // Tests ask again and again, all from one address. Those of the limits set their own.
+        RATE_LIMIT_PER_MINUTE: '0',
+        RATE_LIMIT_ANONYMOUS_PER_MINUTE: '0',
         ...(process.env['DOCKER_HOST'] ? { DOCKER_HOST: process.env['DOCKER_HOST'] } : {}),
         ...this.env,
       },

@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { CommandHandler, CqrsModule, EventBus, QueryHandler } from '@nestjs/cqrs';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { IoAdapter } from '@nestjs/platform-socket.io';
+import { ResolveActorQuery, ResolveSessionQuery, type Resolution } from '../../src/common/auth/principal.queries.js';
 import { AuthModule } from '../../src/common/auth/auth.module.js';
 import { TokenService } from '../../src/common/auth/token.service.js';
 import type { Command, Query } from '../../src/common/bus/contracts.js';
@@ -36,14 +37,17 @@ export interface StreamApp {
 }
 
 const TOKEN_SECONDS = 600;
+/** Of pages that may open sockets, besides the server's own. */
+export const FRIENDLY_ORIGIN = 'https://board.example';
 
 export async function startStreamApp(): Promise<StreamApp> {
   const log = new MemoryLog(1);
   const commands: object[] = [];
   const auth = { token_duration: TOKEN_SECONDS };
+  const http = { cors_origins: [FRIENDLY_ORIGIN], trusted_proxies: 0 };
   const world = {
     providers: [
-      { provide: CONFIG, useValue: { jwt_secret: 'a secret for tests that is long enough', auth } },
+      { provide: CONFIG, useValue: { jwt_secret: 'a secret for tests that is long enough', auth, http } },
       { provide: MemoryLog, useValue: log },
       { provide: 'COMMANDS', useValue: commands },
       Workers,
@@ -54,7 +58,10 @@ export async function startStreamApp(): Promise<StreamApp> {
   @Module(world)
   class WorldModule {}
 
-  @Module({ imports: [WorldModule, CqrsModule.forRoot(), AuthModule, StreamingModule], providers: handlers() })
+  @Module({
+    imports: [WorldModule, CqrsModule.forRoot(), AuthModule, StreamingModule],
+    providers: [...handlers(), Everybody, Still],
+  })
   class RootModule {}
 
   const adapter = new FastifyAdapter({ forceCloseConnections: true });
@@ -70,11 +77,26 @@ export async function startStreamApp(): Promise<StreamApp> {
     url: `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`,
     token: async (userId, seconds = TOKEN_SECONDS) => {
       auth.token_duration = seconds;
-      return (await app.get(TokenService).sign(userId, 'member')).access_token;
+      return (await app.get(TokenService).sign(userId, 'session')).access_token;
     },
     say: (taskId, count) =>
       void app.get(EventBus).publish(new MessagesAppendedEvent(taskId, log.append(taskId, count))),
   };
+}
+
+/** Every sign-in holds, and is a member's. */
+@QueryHandler(ResolveSessionQuery)
+class Everybody {
+  execute({ user_id, session_id }: ResolveSessionQuery): Promise<Resolution> {
+    return Promise.resolve({ actor: { user_id, role: 'member', session_id }, expires_at: null });
+  }
+}
+
+@QueryHandler(ResolveActorQuery)
+class Still {
+  execute({ actor }: ResolveActorQuery): Promise<Resolution> {
+    return Promise.resolve({ actor, expires_at: null });
+  }
 }
 
 /** Whoever answers the module's queries and takes its commands. */

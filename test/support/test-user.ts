@@ -24,6 +24,9 @@ export interface LogLineBody {
   metadata: Record<string, unknown>;
 }
 
+/** A part of a list, under its own key. */
+export type ListBody<K extends string, T> = Record<K, T[]> & { total: number; next_cursor: string | null };
+
 const RUN_ENDS: readonly string[] = ['COMPLETED', 'FAILED', 'CANCELLED'];
 const LOG_PAGE = 1000;
 
@@ -88,6 +91,17 @@ export class TestUser extends ApiClient {
       const task = await this.must<TaskBody>(200, 'GET', `/tasks/${taskId}`);
       return states.includes(task.state) && task;
     });
+  }
+
+  /** All items of a list, page by page by its cursors; the path has a query. */
+  async pages<T>(path: string, key: string): Promise<T[]> {
+    const items: T[] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const page: ListBody<string, T> = await this.must(200, 'GET', cursor ? `${path}&cursor=${cursor}` : path);
+      items.push(...(page[key] ?? []));
+      cursor = page.next_cursor;
+    }
+    return items;
   }
 
   /** All log messages of a task, in order. */

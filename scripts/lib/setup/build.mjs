@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { withLock } from './lock.mjs';
-import { DIST, MAIN, ROOT, childEnv } from './paths.mjs';
+import { CLIENT_DIST, CLIENT_MAIN, DIST, MAIN, ROOT, childEnv } from './paths.mjs';
 import { quietStep } from './quiet-step.mjs';
 
 const SOURCES = [
@@ -14,32 +14,53 @@ const SOURCES = [
   'tsconfig.json',
   'tsconfig.build.json',
 ];
-/** Hash of the sources that dist was built from; written last, so that an interrupted build leaves none. */
-const STAMP = join(DIST, '.kandev-build-hash');
+const CLIENT_SOURCES = ['clients/typescript/src', 'clients/typescript/tsconfig.json', 'package-lock.json'];
+
+/** @typedef {{ name: string, script: string, sources: string[], dist: string, main: string }} Part what is built */
+const SERVER = { name: 'Building', script: 'build:dist', sources: SOURCES, dist: DIST, main: MAIN };
+const CLIENT = {
+  ...{ name: 'Building the client', script: 'build:client', sources: CLIENT_SOURCES },
+  ...{ dist: CLIENT_DIST, main: CLIENT_MAIN },
+};
 
 /**
- * Builds dist when it is missing or its sources changed. Call `ensureInstalled()` first.
+ * Builds the server and the TypeScript client where either is missing or its sources changed. Call
+ * `ensureInstalled()` first.
  *
+ * @param {{ client?: boolean }} options `client: false` leaves the client as it is
  * @throws {SetupFailure} with the compiler's output when the build fails
  */
-export async function ensureBuilt() {
-  if (!isCurrent()) await withLock(build);
+export async function ensureBuilt({ client = true } = {}) {
+  const parts = client ? [SERVER, CLIENT] : [SERVER];
+  if (!parts.every(isCurrent))
+    await withLock(async () => {
+      for (const part of parts) await build(part);
+    });
 }
 
-async function build() {
-  if (isCurrent()) return;
-  const hash = sourceHash();
+/** @param {Part} part */
+async function build(part) {
+  if (isCurrent(part)) return;
+  const hash = sourceHash(part);
   // What was left of a deleted source would still run: a dropped migration, for one.
-  rmSync(DIST, { recursive: true, force: true });
-  await quietStep('Building', 'npm', ['run', '--silent', 'build:dist'], childEnv());
-  writeFileSync(STAMP, hash);
+  rmSync(part.dist, { recursive: true, force: true });
+  await quietStep(part.name, 'npm', ['run', '--silent', part.script], childEnv());
+  writeFileSync(stampOf(part), hash);
 }
 
-const isCurrent = () => existsSync(MAIN) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === sourceHash();
+/** Hash of the sources that it was built from; written last, so that an interrupted build leaves none. */
+const stampOf = (part) => join(part.dist, '.kandev-build-hash');
 
-function sourceHash() {
+/** @param {Part} part */
+function isCurrent(part) {
+  const stamp = stampOf(part);
+  return existsSync(part.main) && existsSync(stamp) && readFileSync(stamp, 'utf8') === sourceHash(part);
+}
+
+/** @param {Part} part */
+function sourceHash({ sources }) {
   const hash = createHash('sha256');
-  for (const file of SOURCES.flatMap((source) => listFiles(join(ROOT, source)))) {
+  for (const file of sources.flatMap((source) => listFiles(join(ROOT, source)))) {
     hash.update(`${relative(ROOT, file)}\n`).update(readFileSync(file));
   }
   return hash.digest('hex');

@@ -3,4 +3,4 @@ export { ensureBuilt } from './build.mjs';
 export { runMain, SetupFailure } from './failure.mjs';
 export { ensureInstalled } from './install.mjs';
 export { nodeBinary } from './node-binary.mjs';
-export { childEnv, MAIN, ROOT } from './paths.mjs';
+export { childEnv, DIST, MAIN, ROOT } from './paths.mjs';

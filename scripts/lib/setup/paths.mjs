@@ -8,6 +8,9 @@ export const BIN = join(NODE_MODULES, '.bin');
 export const DIST = join(ROOT, 'dist');
 /** The built server's entry file. */
 export const MAIN = join(DIST, 'src/main.js');
+/** The built TypeScript client. */
+export const CLIENT_DIST = join(ROOT, 'clients/typescript/dist');
+export const CLIENT_MAIN = join(CLIENT_DIST, 'index.js');
 
 const path = () => (process.env.PATH ?? '').split(delimiter);
 

@@ -9,13 +9,14 @@ const STEP_LIMIT_MS = 20 * 60 * 1000;
  *
  * @param {string} command
  * @param {string[]} args
+ * @param {Record<string, string>} env adds to our own
  * @returns {Promise<number>} the exit code; 1 when it was killed or could not start
  */
-export function runCommand(command, args) {
+export function runCommand(command, args, env = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: ROOT,
-      env: childEnv(),
+      env: childEnv(env),
       stdio: ['ignore', 'inherit', 'inherit'],
       timeout: STEP_LIMIT_MS,
     });

@@ -8,6 +8,7 @@ export const STEPS = [
   { name: 'types', npm: 'types', about: 'tsc, strict' },
   { name: 'deps', npm: 'deps', about: 'dependency rules between modules and layers' },
   { name: 'build', about: 'dist, as it ships' },
+  { name: 'api', npm: 'api', needsBuild: true, about: 'the API document, and that the client was generated from it' },
   { name: 'unit', vitest: 'unit', about: 'pure decisions, state tables, parsers' },
   { name: 'integration', vitest: 'integration', needsBuild: true, about: 'against a real PostgreSQL' },
   { name: 'e2e', vitest: 'e2e', needsBuild: true, about: 'the running server: REST and sockets' },

@@ -41,7 +41,8 @@ function decode({ bytes, continues }: OutputLine): { text: string; valid: boolea
   }
 }
 
-function parseMessage(text: string, now: Date): MessageDraft | undefined {
+/** The message that a whole line is; undefined for what is no ACP message. */
+export function parseMessage(text: string, now: Date): MessageDraft | undefined {
   if (!text.startsWith('{') && !text.trimStart().startsWith('{')) return undefined;
   let parsed: unknown;
   try {

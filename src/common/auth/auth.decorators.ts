@@ -1,5 +1,6 @@
 import { createParamDecorator, SetMetadata, UnauthorizedException, type ExecutionContext } from '@nestjs/common';
 import type { Actor } from './actor.js';
+import type { Principal } from './principal.js';
 
 /** Key of the metadata that {@link Public} sets. */
 export const PUBLIC = 'kandev:public';
@@ -13,9 +14,16 @@ export const ALLOW_AGENT_KEY = 'kandev:allow-agent-key';
 /** Opens an operation to agents' own keys too; all others refuse them. The handler checks whose key it is. */
 export const AllowAgentKey = () => SetMetadata(ALLOW_AGENT_KEY, true);
 
+/** Key of the metadata that {@link SessionOnly} sets. */
+export const SESSION_ONLY = 'kandev:session-only';
+
+/** Closes an operation to API keys: a key that was stolen must not be good for making itself at home. */
+export const SessionOnly = () => SetMetadata(SESSION_ONLY, true);
+
 /** A request after the guard has let it pass. */
 export interface AuthenticatedRequest {
   actor?: Actor;
+  principal?: Principal;
   headers: Record<string, string | string[] | undefined>;
 }
 
@@ -24,4 +32,11 @@ export const CurrentActor = createParamDecorator((_: unknown, context: Execution
   const { actor } = context.switchToHttp().getRequest<AuthenticatedRequest>();
   if (!actor) throw new UnauthorizedException();
   return actor;
+});
+
+/** The {@link Principal} of the request: the actor, and when what they have shown ends. */
+export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
+  const { principal } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+  if (!principal) throw new UnauthorizedException();
+  return principal;
 });

@@ -1,14 +1,18 @@
 import { Global, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
+import { CqrsModule } from '@nestjs/cqrs';
 import { JwtModule } from '@nestjs/jwt';
+import { AgentKeys } from './agent-keys.js';
 import { AuthGuard } from './auth.guard.js';
+import { Authenticator } from './authenticator.js';
+import { KeyUses } from './key-uses.js';
 import { TokenService } from './token.service.js';
 
-/** Token verification for every module, and the guard in front of every operation. */
+/** Who asks, for every module, and the guard in front of every operation. */
 @Global()
 @Module({
-  imports: [JwtModule.register({})],
-  providers: [TokenService, { provide: APP_GUARD, useClass: AuthGuard }],
-  exports: [TokenService],
+  imports: [JwtModule.register({}), CqrsModule],
+  providers: [TokenService, AgentKeys, KeyUses, Authenticator, { provide: APP_GUARD, useClass: AuthGuard }],
+  exports: [TokenService, AgentKeys, Authenticator],
 })
 export class AuthModule {}

@@ -1,8 +1,15 @@
 import { Query } from '../bus/contracts.js';
-import type { Actor, UserRole } from './actor.js';
+import type { Actor } from './actor.js';
 
-/** Whether a sign-in still holds, and the role its user has now; null when it was ended, or the account disabled or deleted. */
-export class ResolveSessionQuery extends Query<{ role: UserRole } | null> {
+/** Why somebody who shows a token, a key or a ticket is not let in; each is the end of a code `auth.…`. */
+export type Refusal =
+  'user_gone' | 'account_disabled' | 'session_ended' | 'invalid_key' | 'key_expired' | 'invalid_ticket';
+
+/** Who somebody is, with the role of now; or why not. `expires_at`: RFC 3339; null where what was shown says it, or never. */
+export type Resolution = { actor: Actor; expires_at: string | null } | { refused: Refusal };
+
+/** Whether a sign-in still holds, and the role its user has now. */
+export class ResolveSessionQuery extends Query<Resolution> {
   constructor(
     readonly user_id: string,
     readonly session_id: string,
@@ -11,9 +18,16 @@ export class ResolveSessionQuery extends Query<{ role: UserRole } | null> {
   }
 }
 
-/** Who a key speaks for, by its SHA-256 in hex; null when it is unknown, revoked or expired, or its user may not sign in. */
-export class ResolveApiKeyQuery extends Query<{ actor: Actor; expires_at: string | null } | null> {
+/** Who a key speaks for, by its SHA-256 in hex. */
+export class ResolveApiKeyQuery extends Query<Resolution> {
   constructor(readonly key_hash: string) {
+    super();
+  }
+}
+
+/** Whether somebody who was let in before (a user, by session or key) would be let in again, and with which role. */
+export class ResolveActorQuery extends Query<Resolution> {
+  constructor(readonly actor: Actor) {
     super();
   }
 }

@@ -3,14 +3,15 @@ import { JwtService } from '@nestjs/jwt';
 import { CONFIG } from '../config/config.module.js';
 import type { Config } from '../config/config.js';
 import { DomainError } from '../errors/domain-error.js';
-import type { Actor, UserRole } from './actor.js';
 
 const ISSUER = 'kandev';
 const AUDIENCE = 'kandev-api';
 
-/** A verified access token: who it speaks for, and until when (seconds since the epoch). */
-export interface VerifiedToken {
-  actor: Actor;
+/** What a sound access token says. Whether the sign-in still holds is not to be seen from it. */
+export interface AccessToken {
+  user_id: string;
+  session_id: string;
+  /** Seconds since the epoch. */
   expires_at: number;
 }
 
@@ -22,15 +23,15 @@ export class TokenService {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** A token for the user, good for `TOKEN_DURATION` seconds. */
-  async sign(userId: string, role: UserRole): Promise<{ access_token: string; expires_in: number }> {
+  /** A token of a user's sign-in, good for `TOKEN_DURATION` seconds. */
+  async sign(user_id: string, session_id: string): Promise<{ access_token: string; expires_in: number }> {
     const expires_in = this.config.auth.token_duration;
     const access_token = await this.jwt.signAsync(
-      { role },
+      { sid: session_id },
       {
         secret: this.config.jwt_secret,
         algorithm: 'HS256',
-        subject: userId,
+        subject: user_id,
         issuer: ISSUER,
         audience: AUDIENCE,
         expiresIn: expires_in,
@@ -40,18 +41,17 @@ export class TokenService {
   }
 
   /** @throws DomainError `auth.invalid_token` or `auth.token_expired` (unauthenticated) */
-  async verify(token: string): Promise<VerifiedToken> {
+  async verify(token: string): Promise<AccessToken> {
     try {
-      const claims = await this.jwt.verifyAsync<{ sub?: unknown; role?: unknown; exp?: unknown }>(token, {
+      const claims = await this.jwt.verifyAsync<{ sub?: unknown; sid?: unknown; exp?: unknown }>(token, {
         secret: this.config.jwt_secret,
         algorithms: ['HS256'],
         issuer: ISSUER,
         audience: AUDIENCE,
       });
-      const { sub, role, exp } = claims;
-      if (typeof sub !== 'string' || (role !== 'admin' && role !== 'member') || typeof exp !== 'number')
-        throw new Error('claims');
-      return { actor: { user_id: sub, role }, expires_at: exp };
+      const { sub, sid, exp } = claims;
+      if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number') throw new Error('claims');
+      return { user_id: sub, session_id: sid, expires_at: exp };
     } catch (error) {
       const expired = (error as Error).name === 'TokenExpiredError';
       throw new DomainError(

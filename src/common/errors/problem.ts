@@ -2,6 +2,9 @@ import { HttpException } from '@nestjs/common';
 import { OptimisticLockError } from '@mikro-orm/core';
 import { DomainError, type ErrorKind, type FieldError } from './domain-error.js';
 
+/** Of an error answer's body. */
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+
 /** Body of an error answer: RFC 9457 `application/problem+json`. */
 export interface Problem {
   type: string;
@@ -29,12 +32,12 @@ const STATUS: Record<ErrorKind, number> = {
   internal: 500,
 };
 
-const TITLE: Record<number, string> = {
+/** What HTTP calls the statuses. */
+export const TITLE: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
-  405: 'Method Not Allowed',
   409: 'Conflict',
   412: 'Precondition Failed',
   413: 'Content Too Large',
@@ -51,9 +54,12 @@ const FRAMEWORK: Record<number, [ErrorKind, string]> = {
   401: ['unauthenticated', 'auth.required'],
   403: ['forbidden', 'auth.forbidden'],
   404: ['not_found', 'route.not_found'],
+  408: ['invalid', 'request.too_slow'],
   413: ['too_large', 'request.too_large'],
+  414: ['not_found', 'route.not_found'], // a part of the path is longer than any id
   415: ['unsupported_media_type', 'request.unsupported_media_type'],
   429: ['too_many_requests', 'request.too_many'],
+  431: ['too_large', 'request.headers_too_large'],
   503: ['unavailable', 'server.unavailable'],
 };
 
@@ -69,7 +75,8 @@ export function toDomainError(error: unknown): DomainError {
   }
   const status =
     error instanceof HttpException ? error.getStatus() : (error as { statusCode?: unknown } | null)?.statusCode;
-  const known = typeof status === 'number' ? FRAMEWORK[status] : undefined;
+  const refused = typeof status === 'number' && status >= 400 && status < 500;
+  const known = typeof status === 'number' ? FRAMEWORK[refused && !(status in FRAMEWORK) ? 400 : status] : undefined;
   if (known) return new DomainError(known[0], known[1], frameworkText(status as number, error));
   return new DomainError(
     'internal',
@@ -93,8 +100,10 @@ export function toProblem(error: DomainError, instance: string): Problem {
 }
 
 function frameworkText(status: number, error: unknown): string {
-  if (status === 404) return 'There is nothing at this address. The API is described at /docs.';
+  if (status === 404 || status === 414) return 'There is nothing at this address. The API is described at /docs.';
   if (status === 413) return 'The body is larger than the server takes.';
+  if (status === 408) return 'The request did not arrive in time.';
+  if (status === 431) return 'The address and headers of the request are larger than the server takes.';
   if (status === 415) return 'Send the body as application/json.';
   if (status === 400 && error instanceof Error && /json|body|param/i.test(error.message))
     return `The request can't be read: ${error.message}.`;

@@ -1,38 +1,36 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiExtraModels, ApiResponse, getSchemaPath } from '@nestjs/swagger';
+import { GENERAL_CODES, MEANING } from './problem-codes.js';
 import { ProblemDto } from './problem.dto.js';
 
-const MEANING: Readonly<Record<number, string>> = {
-  400: 'The request is malformed or has wrong fields',
-  401: 'No valid access token',
-  403: 'Your role does not allow this',
-  404: 'It does not exist, or it is not yours to see',
-  409: 'It conflicts with the present state',
-  412: 'It has changed since the version in If-Match',
-  413: 'The body is too large',
-  415: 'The body is not JSON',
-  429: 'Too many requests; see Retry-After',
-  501: 'Not supported here',
-  503: 'Something the server depends on is down',
-};
-
-/** Codes that an operation gives with a status, where naming them helps: `[409, 'task.run_live']`. */
+/** Codes that an operation gives with a status: `[409, 'task.run_live']`; a bare status has the general ones only. */
 type Documented = number | readonly [status: number, ...codes: string[]];
 
-/** Documents the error answers of an operation. Every operation can give 500 besides. */
+/**
+ * Documents the error answers of an operation. 429 and 500 come by themselves, and so does what follows from the
+ * operation's security, body and headers (see `completeProblems`).
+ */
 export function ApiProblems(...problems: Documented[]): MethodDecorator {
-  const all = [
-    ...problems.map((problem) => (typeof problem === 'number' ? ([problem] as const) : problem)),
-    [500] as const,
-  ];
+  const codes = new Map<number, string[]>();
+  for (const [status, ...own] of [...problems, 429, 500].map((problem) => [problem].flat() as [number, ...string[]])) {
+    codes.set(status, [...(codes.get(status) ?? []), ...own]);
+  }
   return applyDecorators(
     ApiExtraModels(ProblemDto),
-    ...all.map(([status, ...codes]) =>
-      ApiResponse({
-        status,
-        description: `${MEANING[status] ?? 'The server failed'}${codes.length > 0 ? `: ${codes.map((code) => `\`${code}\``).join(', ')}` : ''}.`,
-        content: { 'application/problem+json': { schema: { $ref: getSchemaPath(ProblemDto) } } },
-      }),
-    ),
+    ...[...codes].map(([status, own]) => ApiResponse({ status, ...problemResponse(status, own) })),
   );
+}
+
+/** The response of an OpenAPI document for a status: a Problem with one of the codes. */
+export function problemResponse(status: number, own: readonly string[]) {
+  const codes = [...new Set([...(GENERAL_CODES[status] ?? []), ...own])];
+  const named = codes.map((code) => `\`${code}\``).join(', ');
+  const problem = { $ref: getSchemaPath(ProblemDto) };
+  const narrowed = { type: 'object', required: ['code'], properties: { code: { type: 'string', enum: codes } } };
+  return {
+    description: `${MEANING[status] ?? 'Refused'}${named ? `: ${named}` : ''}.`,
+    content: {
+      'application/problem+json': { schema: codes.length > 0 ? { allOf: [problem, narrowed] } : problem },
+    },
+  };
 }

@@ -1,11 +1,13 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
+import { SkipThrottle } from '@nestjs/throttler';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { Public } from '../auth/auth.decorators.js';
 import { DomainError } from '../errors/domain-error.js';
 
 /** For load balancers and orchestrators: stands outside the API and needs no token. */
 @Public()
+@SkipThrottle()
 @ApiExcludeController()
 @Controller('health')
 export class HealthController {

@@ -4,11 +4,10 @@ export const RateLimitSchema = defineEntity({
   name: 'RateLimit',
   tableName: 'rate_limits',
   properties: {
-    /** Who, and what is counted. */
+    /** Hash of who, and what is counted. */
     key: p.string().length(200).primary(),
     hits: p.integer(),
     window_ends_at: p.datetime(3),
-    blocked_until: p.datetime(3).nullable(),
   },
 });
 

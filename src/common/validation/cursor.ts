@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { isUuid } from './id.decorator.js';
+import type { DomainError } from '../errors/domain-error.js';
 import { invalidRequest } from './validation-error.js';
 
 /** Where a page of rows, newest first, ended. */
@@ -34,6 +36,27 @@ export function decodeNumber(cursor: string): number {
   return Number(digits);
 }
 
-function wrongCursor() {
-  return invalidRequest([{ field: 'cursor', message: 'must be the next_cursor of an earlier page of this list' }]);
+/** A short name of a list, from all that it is made by: what it lists, the order, the filters. JSON-safe values. */
+export function listName(...parts: readonly unknown[]): string {
+  // 66 bits: no two lists of one user meet by chance, and a cursor is no secret.
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 11);
+}
+
+/** An opaque cursor for what comes after the row with these values; of no use in another list. No value has a blank. */
+export function encodeListCursor(list: string, values: readonly string[]): string {
+  return Buffer.from([list, ...values].join(' ')).toString('base64url');
+}
+
+/** The values that {@link encodeListCursor} was given for this list, for the caller to check. @throws DomainError `request.invalid` */
+export function decodeListCursor(list: string, cursor: string): string[] {
+  const [name, ...values] = Buffer.from(cursor, 'base64url').toString().split(' ');
+  if (name !== list) throw wrongCursor();
+  return values;
+}
+
+/** The refusal of a cursor that the server did not make for this list. */
+export function wrongCursor(): DomainError {
+  return invalidRequest([
+    { field: 'cursor', message: 'must be the next_cursor of an earlier page of this list, with the same filters' },
+  ]);
 }

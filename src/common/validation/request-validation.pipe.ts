@@ -1,9 +1,7 @@
 import { Injectable, ValidationPipe, type ArgumentMetadata } from '@nestjs/common';
 import { FORBIDDEN_KEYS } from './json-object.js';
+import { MAX_DEPTH } from './json-text.js';
 import { invalidRequest, validationError } from './validation-error.js';
-
-/** Deeper than any body of ours, far from the stack's end (class-transformer recurses). */
-const MAX_DEPTH = 32;
 
 /**
  * Turns bodies and queries into their DTO classes and checks them: unknown fields are refused, nothing is converted

@@ -1,14 +1,20 @@
 import { Module } from '@nestjs/common';
 import { CONFIG } from '../../common/config/config.module.js';
+import { AgentMessagesController } from './api/agent-messages.controller.js';
+import { AgentTypeVersionsController } from './api/agent-type-versions.controller.js';
 import { AgentTypesController } from './api/agent-types.controller.js';
 import { AgentsController } from './api/agents.controller.js';
+import { NdjsonBodies } from './api/ndjson.js';
 import { OutputController } from './api/output.controller.js';
+import { GetAgentTaskHandler, ResolveAgentHandler } from './app/agent-key.queries.js';
+import { AgentTypeRules } from './app/agent-type-rules.js';
+import { CreateAgentTypeHandler, UpdateAgentTypeHandler } from './app/agent-type.crud.js';
 import {
-  CreateAgentTypeHandler,
   GetAgentTypeHandler,
+  GetAgentTypeVersionHandler,
   ListAgentTypesHandler,
-  UpdateAgentTypeHandler,
-} from './app/agent-type.crud.js';
+  ListAgentTypeVersionsHandler,
+} from './app/agent-type.queries.js';
 import {
   FindAttemptAgentHandler,
   FindLatestAgentHandler,
@@ -17,17 +23,20 @@ import {
   GetStreamHeadsHandler,
   ReadMessagesHandler,
 } from './app/agent.queries.js';
+import { FindArtifactFileHandler, ListArtifactsHandler } from './app/artifact.queries.js';
 import { ArtifactCollector } from './app/artifact-collector.js';
 import { AttemptSupervisor } from './app/attempt-supervisor.js';
 import { AttemptTools } from './app/attempt-tools.js';
+import { DeleteAgentTypeHandler } from './app/delete-agent-type.js';
 import { DeletedTasks } from './app/deleted-tasks.js';
 import { InstanceJournal } from './app/instance-journal.js';
-import { GetInstanceHandler, ListInstancesHandler } from './app/instance.queries.js';
+import { GetInstanceHandler, ListInstancesHandler, ListTaskInstancesHandler } from './app/instance.queries.js';
 import { LaunchAgentHandler } from './app/launch-agent.js';
 import { AGENT_USER, LaunchSpecs } from './app/launch-spec.js';
+import { ListLogsHandler } from './app/log.queries.js';
 import { MessageLog } from './app/message-log.js';
 import { OrphanSweeper } from './app/orphan-sweeper.js';
-import { FindArtifactFileHandler, ListArtifactsHandler, ListLogsHandler } from './app/output.queries.js';
+import { PostMessagesHandler } from './app/post-messages.js';
 import { ReleaseAgentHandler, StopAgentHandler, StopInstanceHandler } from './app/stop-agent.js';
 import { AgentFiles } from './domain/agent-files.js';
 import { AgentInstance } from './domain/agent-instance.entity.js';
@@ -51,7 +60,13 @@ export const agentEntities = [AgentType, AgentInstance, AcpMessageRow, TaskStrea
 
 /** Agents: their types, instances, containers, workspaces and output. */
 @Module({
-  controllers: [AgentTypesController, AgentsController, OutputController],
+  controllers: [
+    AgentTypesController,
+    AgentTypeVersionsController,
+    AgentsController,
+    AgentMessagesController,
+    OutputController,
+  ],
   providers: [
     { provide: DOCKER, useFactory: dockerClient, inject: [CONFIG] },
     { provide: AGENT_USER, useFactory: agentUser, inject: [CONFIG] },
@@ -73,8 +88,10 @@ export const agentEntities = [AgentType, AgentInstance, AcpMessageRow, TaskStrea
     ...[LaunchAgentHandler, StopAgentHandler, StopInstanceHandler, ReleaseAgentHandler],
     ...[FindAttemptAgentHandler, FindLatestAgentHandler, GetProgressHandler, GetStartableAgentTypeHandler],
     ...[ReadMessagesHandler, GetStreamHeadsHandler, ListLogsHandler, ListArtifactsHandler, FindArtifactFileHandler],
-    ...[CreateAgentTypeHandler, UpdateAgentTypeHandler, ListAgentTypesHandler, GetAgentTypeHandler],
-    ...[GetInstanceHandler, ListInstancesHandler],
+    ...[AgentTypeRules, CreateAgentTypeHandler, UpdateAgentTypeHandler, DeleteAgentTypeHandler],
+    ...[ListAgentTypesHandler, GetAgentTypeHandler, ListAgentTypeVersionsHandler, GetAgentTypeVersionHandler],
+    ...[GetInstanceHandler, ListInstancesHandler, ListTaskInstancesHandler],
+    ...[NdjsonBodies, PostMessagesHandler, ResolveAgentHandler, GetAgentTaskHandler],
   ],
 })
 export class AgentModule {}

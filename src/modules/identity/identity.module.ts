@@ -1,11 +1,26 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+import { ApiKeyController } from './api/api-key.controller.js';
 import { AuthController } from './api/auth.controller.js';
-import { GetAccountHandler } from './app/account.queries.js';
+import { UserController } from './api/user.controller.js';
+import { CreateApiKeyHandler, ListApiKeysHandler, RevokeApiKeyHandler } from './app/api-key.crud.js';
+import { ChangePasswordHandler } from './app/change-password.js';
+import { CreateTicketHandler } from './app/create-ticket.js';
+import { ForgetExpired } from './app/forget-expired.js';
+import { NoteApiKeyUseHandler } from './app/note-key-use.js';
 import { RefreshTokensHandler, SignOutHandler } from './app/refresh-tokens.js';
 import { RegisterUserHandler } from './app/register-user.js';
+import {
+  RedeemTicketHandler,
+  ResolveActorHandler,
+  ResolveApiKeyHandler,
+  ResolveSessionHandler,
+} from './app/resolve-principal.queries.js';
+import { Sessions } from './app/sessions.js';
+import { SignInThrottle } from './app/sign-in-throttle.js';
 import { SignInHandler } from './app/sign-in.js';
-import { TokenIssuer } from './app/token-issuer.js';
+import { UpdateUserHandler } from './app/update-user.js';
+import { FindUsersHandler, GetUserHandler, ListUsersHandler, LookUpUserHandler } from './app/user.queries.js';
 import { ApiKey } from './domain/api-key.entity.js';
 import { PasswordHasher } from './domain/password-hasher.js';
 import { RefreshToken } from './domain/refresh-token.entity.js';
@@ -16,13 +31,16 @@ import { Argon2PasswordHasher } from './infra/argon2-password-hasher.js';
 /** Tables of this module. */
 export const identityEntities = [User, RefreshToken, ApiKey, Ticket];
 
-/** Accounts, sign-in and tokens. */
+/** Accounts, sign-ins, keys and tickets. */
 @Module({
   imports: [CqrsModule],
-  controllers: [AuthController],
+  controllers: [AuthController, UserController, ApiKeyController],
   providers: [
-    ...[RegisterUserHandler, SignInHandler, RefreshTokensHandler, SignOutHandler, GetAccountHandler],
-    TokenIssuer,
+    ...[RegisterUserHandler, SignInHandler, RefreshTokensHandler, SignOutHandler, ChangePasswordHandler],
+    ...[GetUserHandler, ListUsersHandler, LookUpUserHandler, FindUsersHandler, UpdateUserHandler],
+    ...[CreateApiKeyHandler, RevokeApiKeyHandler, ListApiKeysHandler, NoteApiKeyUseHandler, CreateTicketHandler],
+    ...[ResolveSessionHandler, ResolveApiKeyHandler, ResolveActorHandler, RedeemTicketHandler],
+    ...[Sessions, SignInThrottle, ForgetExpired],
     { provide: PasswordHasher, useClass: Argon2PasswordHasher },
   ],
 })

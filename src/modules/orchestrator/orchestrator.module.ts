@@ -1,32 +1,35 @@
 import { Module } from '@nestjs/common';
 import { OrchestratorController } from './api/orchestrator.controller.js';
+import { RunsController } from './api/runs.controller.js';
 import { DispatchSignal } from './app/dispatch-signal.js';
+import { LaunchGate } from './app/launch-gate.js';
+import { PauseRunHandler, ResumeRunHandler } from './app/pause-run.js';
+import { GetOrchestratorStatusHandler, GetQueueHandler } from './app/queue.queries.js';
 import { RunAutomation } from './app/run-automation.js';
 import { RunClaims } from './app/run-claims.js';
 import { RunDispatcher } from './app/run-dispatcher.js';
 import { RunDriver } from './app/run-driver.js';
 import { RunKeeper } from './app/run-keeper.js';
-import {
-  FindTasksWithLiveRunHandler,
-  GetOrchestratorStatusHandler,
-  GetQueueHandler,
-  GetRunStatusHandler,
-} from './app/run.queries.js';
+import { GetRunStatusHandler } from './app/run-status.query.js';
+import { RunWaits } from './app/run-waits.js';
+import { FindTasksWithLiveRunHandler, ListRunsHandler } from './app/run.queries.js';
 import { StartRunHandler } from './app/start-run.js';
 import { StopRunHandler } from './app/stop-run.js';
 import { RunSync } from './app/sync-run.js';
+import { WaitReasons } from './app/wait-reasons.js';
 import { Run } from './domain/run.entity.js';
 
 export const orchestratorEntities = [Run];
 
-/** Runs: queue, dispatch, leases, reconciliation. */
+/** Runs: queue, waiting, dispatch, leases, reconciliation. */
 @Module({
-  controllers: [OrchestratorController],
+  controllers: [OrchestratorController, RunsController],
   providers: [
     DispatchSignal,
-    ...[RunClaims, RunSync, RunDriver, RunDispatcher, RunKeeper, RunAutomation],
-    ...[StartRunHandler, StopRunHandler],
-    ...[FindTasksWithLiveRunHandler, GetOrchestratorStatusHandler, GetQueueHandler, GetRunStatusHandler],
+    ...[RunClaims, RunSync, RunWaits, LaunchGate, RunDriver, RunDispatcher, RunKeeper, RunAutomation, WaitReasons],
+    ...[StartRunHandler, StopRunHandler, PauseRunHandler, ResumeRunHandler],
+    ...[FindTasksWithLiveRunHandler, ListRunsHandler, GetRunStatusHandler],
+    ...[GetOrchestratorStatusHandler, GetQueueHandler],
   ],
 })
 export class OrchestratorModule {}

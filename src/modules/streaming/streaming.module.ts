@@ -2,8 +2,10 @@ import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { AcpGateway } from './api/acp.gateway.js';
 import { WsClients } from './api/ws-clients.js';
+import { SocketAccess } from './api/ws-handshake-access.js';
 import { WsHandshake } from './api/ws-handshake.js';
 import { WsStreamServer } from './api/ws-stream.server.js';
+import { AccessWatch } from './app/access-watch.js';
 import { MessagesAppendedHandler } from './app/messages-appended.handler.js';
 import { Newcomers } from './app/newcomers.js';
 import { StreamConnections } from './app/stream-connections.js';
@@ -29,8 +31,10 @@ import { Subscriptions } from './app/subscriptions.js';
     StreamConnections,
     StreamControl,
     StreamPoll,
+    AccessWatch,
     MessagesAppendedHandler,
     AcpGateway,
+    SocketAccess,
     WsHandshake,
     WsClients,
     WsStreamServer,

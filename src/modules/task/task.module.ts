@@ -1,19 +1,31 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { BoardController } from './api/board.controller.js';
+import { BoardMembersController } from './api/board-members.controller.js';
+import { TaskActionsController } from './api/task-actions.controller.js';
 import { TaskController } from './api/task.controller.js';
+import { TaskListsController } from './api/task-lists.controller.js';
 import { ApplyRunToTaskHandler } from './app/apply-run-to-task.js';
-import { CreateBoardHandler, DeleteBoardHandler, UpdateBoardHandler } from './app/board.crud.js';
+import { ArchiveTaskHandler } from './app/archive-task.js';
+import { CreateBoardHandler, UpdateBoardHandler } from './app/board.crud.js';
+import { RemoveBoardMemberHandler, SetBoardMemberHandler } from './app/board-members.js';
+import { ListBoardMembersHandler } from './app/board-members.queries.js';
 import {
   AuthorizeBoardHandler,
   GetBoardHandler,
   ListBoardsHandler,
   ListVisibleBoardsHandler,
 } from './app/board.queries.js';
-import { Deletions } from './app/deletions.js';
+import { BulkTasksHandler } from './app/bulk-tasks.js';
+import { DeleteBoardHandler } from './app/delete-board.js';
+import { DeleteTaskHandler } from './app/delete-task.js';
+import { FindDependentsHandler, FindOpenDependenciesHandler } from './app/dependencies.queries.js';
+import { LiveRuns } from './app/live-runs.js';
 import { MoveTaskHandler, ReopenTaskHandler } from './app/move-task.js';
-import { CreateTaskHandler, DeleteTaskHandler, UpdateTaskHandler } from './app/task.crud.js';
-import { ListTaskEventsHandler, ListTasksHandler } from './app/task-lists.queries.js';
+import { CreateTaskHandler, UpdateTaskHandler } from './app/task.crud.js';
+import { TaskCountMerger } from './app/merge-task-counts.js';
+import { ListTaskEventsHandler } from './app/task-events.queries.js';
+import { ListTasksHandler } from './app/task-lists.queries.js';
 import { FindVisibleTasksHandler, GetTaskHandler, ReadTaskHandler } from './app/task.queries.js';
 import { Board, BoardMember } from './domain/board.entity.js';
 import { TaskCount } from './domain/task-count.entity.js';
@@ -26,19 +38,22 @@ export const taskEntities = [Board, BoardMember, Task, TaskEvent, TaskDependency
 
 const commandHandlers = [
   ...[CreateBoardHandler, UpdateBoardHandler, DeleteBoardHandler],
+  ...[SetBoardMemberHandler, RemoveBoardMemberHandler],
   ...[CreateTaskHandler, UpdateTaskHandler, DeleteTaskHandler],
   ...[MoveTaskHandler, ReopenTaskHandler, ApplyRunToTaskHandler],
+  ...[ArchiveTaskHandler, BulkTasksHandler],
 ];
 
 const queryHandlers = [
-  ...[GetBoardHandler, ListBoardsHandler, AuthorizeBoardHandler, ListVisibleBoardsHandler],
+  ...[GetBoardHandler, ListBoardsHandler, AuthorizeBoardHandler, ListVisibleBoardsHandler, ListBoardMembersHandler],
   ...[ReadTaskHandler, GetTaskHandler, FindVisibleTasksHandler, ListTasksHandler, ListTaskEventsHandler],
+  ...[FindOpenDependenciesHandler, FindDependentsHandler],
 ];
 
 /** Boards, the cards on them, and their history. */
 @Module({
   imports: [CqrsModule],
-  controllers: [BoardController, TaskController],
-  providers: [...commandHandlers, ...queryHandlers, Deletions],
+  controllers: [BoardController, BoardMembersController, TaskController, TaskListsController, TaskActionsController],
+  providers: [...commandHandlers, ...queryHandlers, LiveRuns, TaskCountMerger],
 })
 export class TaskModule {}

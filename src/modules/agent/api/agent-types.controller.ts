@@ -1,21 +1,28 @@
-import { Body, Controller, Get, Post, Put, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Post, Put, Query } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { ApiBearerAuth, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  ApiBearerAuth,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
 import type { Actor } from '../../../common/auth/actor.js';
 import { CurrentActor } from '../../../common/auth/auth.decorators.js';
 import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import { ETAG_HEADER, IfMatch, WithEtag } from '../../../common/http/etag.js';
+import type { OnceKey } from '../../../common/idempotency/idempotency.js';
+import { Once } from '../../../common/idempotency/once.decorator.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
-import { PageQuery, pageRequest } from '../../../common/validation/page.dto.js';
-import {
-  CreateAgentTypeCommand,
-  GetAgentTypeQuery,
-  ListAgentTypesQuery,
-  UpdateAgentTypeCommand,
-} from '../app/agent-type.crud.js';
+import { pageRequest } from '../../../common/validation/page.dto.js';
+import { CreateAgentTypeCommand, UpdateAgentTypeCommand } from '../app/agent-type.crud.js';
+import { GetAgentTypeQuery, ListAgentTypesQuery } from '../app/agent-type.queries.js';
+import { DeleteAgentTypeCommand } from '../app/delete-agent-type.js';
 import type { ResourceLimits } from '../contracts/agent.types.js';
-import type { ResourceLimitsDto } from './agent.dto.js';
-import { AgentTypeDto, AgentTypeListDto, CreateAgentTypeRequest, UpdateAgentTypeRequest } from './agent-type.dto.js';
+import { CreateAgentTypeRequest, ListAgentTypesRequest, UpdateAgentTypeRequest } from './agent-type-requests.dto.js';
+import { AgentTypeDto, AgentTypeListDto } from './agent-type.dto.js';
+import type { ResourceLimitsDto } from './resource-limits.dto.js';
 
 @ApiTags('agent types')
 @ApiBearerAuth()
@@ -30,11 +37,10 @@ export class AgentTypesController {
   @ApiOperation({ operationId: 'listAgentTypes', summary: 'Agent types, by name' })
   @ApiOkResponse({ type: AgentTypeListDto, description: 'A part of the list.' })
   @ApiProblems(400, 401)
-  async list(@CurrentActor() actor: Actor, @Query() query: PageQuery): Promise<AgentTypeListDto> {
-    const { items, total, next_cursor } = await this.queries.execute(
-      new ListAgentTypesQuery(actor, pageRequest(query)),
-    );
-    return { agent_types: items, total, next_cursor };
+  async list(@CurrentActor() actor: Actor, @Query() query: ListAgentTypesRequest): Promise<AgentTypeListDto> {
+    const filter = { enabled: query.enabled ?? null, capability: query.capability ?? null };
+    const { items, ...page } = await this.queries.execute(new ListAgentTypesQuery(actor, filter, pageRequest(query)));
+    return { agent_types: items, ...page };
   }
 
   @Get(':typeId')
@@ -50,8 +56,16 @@ export class AgentTypesController {
   @WithEtag()
   @ApiOperation({ operationId: 'createAgentType', summary: 'Register an agent type (administrators)' })
   @ApiCreatedResponse({ type: AgentTypeDto, description: 'Registered.', headers: ETAG_HEADER })
-  @ApiProblems(400, 401, [403, 'agent_type.forbidden'], [409, 'agent_type.name_taken'], 413, 415)
-  create(@CurrentActor() actor: Actor, @Body() body: CreateAgentTypeRequest): Promise<AgentTypeDto> {
+  @ApiProblems(
+    ...([400, 401, [403, 'agent_type.forbidden']] as const),
+    [409, 'agent_type.name_taken', 'idempotency.key_reused'],
+    ...[413, 415],
+  )
+  create(
+    @CurrentActor() actor: Actor,
+    @Once() once: OnceKey | null,
+    @Body() body: CreateAgentTypeRequest,
+  ): Promise<AgentTypeDto> {
     const { name, ...given } = body;
     const fields = {
       description: given.description ?? null,
@@ -63,27 +77,29 @@ export class AgentTypesController {
       default_resources: limits(given.default_resources),
       environment_vars: given.environment_vars ?? {},
       capabilities: given.capabilities ?? [],
+      mounts: given.mounts ?? [],
       enabled: given.enabled ?? true,
     };
-    return this.commands.execute(new CreateAgentTypeCommand(actor, name, fields));
+    return this.commands.execute(new CreateAgentTypeCommand(actor, name, fields, once));
   }
 
   @Put(':typeId')
   @WithEtag()
-  @ApiOperation({ operationId: 'updateAgentType', summary: 'Change fields of an agent type (administrators)' })
+  @ApiOperation({
+    operationId: 'updateAgentType',
+    summary: 'Change fields of an agent type (administrators)',
+    description: '`{"enabled": false}` refuses new runs of it. What changes nothing makes no new version.',
+  })
   @ApiOkResponse({
     type: AgentTypeDto,
     description: 'Changed; attempts under way keep what they began with.',
     headers: ETAG_HEADER,
   })
   @ApiProblems(
-    400,
-    401,
-    [403, 'agent_type.forbidden'],
+    ...([400, 401, [403, 'agent_type.forbidden']] as const),
     [404, 'agent_type.not_found'],
     [412, 'precondition.stale'],
-    413,
-    415,
+    ...[413, 415],
   )
   update(
     @CurrentActor() actor: Actor,
@@ -95,6 +111,28 @@ export class AgentTypesController {
     const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
     const changes = { ...given, ...(default_resources ? { default_resources: limits(default_resources) } : {}) };
     return this.commands.execute(new UpdateAgentTypeCommand(actor, typeId, changes, versions));
+  }
+
+  @Delete(':typeId')
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'deleteAgentType',
+    summary: 'Delete an agent type that nothing names (administrators)',
+    description: 'One that tasks or runs name can be disabled instead: PUT `{"enabled": false}`.',
+  })
+  @ApiNoContentResponse({ description: 'Deleted, with its versions.' })
+  @ApiProblems(
+    ...([400, 401, [403, 'agent_type.forbidden']] as const),
+    [404, 'agent_type.not_found'],
+    [409, 'agent_type.in_use'],
+    [412, 'precondition.stale'],
+  )
+  delete(
+    @CurrentActor() actor: Actor,
+    @IdParam('typeId') typeId: string,
+    @IfMatch() versions: number[] | null,
+  ): Promise<void> {
+    return this.commands.execute(new DeleteAgentTypeCommand(actor, typeId, versions));
   }
 }
 

@@ -1,65 +1,71 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
 import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
-import { IsListOf, IsText } from '../../../common/validation/fields.decorator.js';
+import { IsListOf, IsText, IsUuidText } from '../../../common/validation/fields.decorator.js';
 import { PageQuery } from '../../../common/validation/page.dto.js';
-import { AGENT_STATUSES, type AgentStatus } from '../contracts/agent.types.js';
+import { AGENT_STATUSES, RUNTIMES, type AgentStatus, type Runtime } from '../contracts/agent.types.js';
+import { AGENT_TYPE_NAME } from './agent-type-fields.js';
+import { ResourceLimitsDto } from './resource-limits.dto.js';
 
-/** `"512m"`, `"1.5g"`: powers of 1024. */
-const SIZE_PATTERN = /^\d{1,6}(\.\d{1,3})?[bkmgt]$/i;
-const SIZE_MESSAGE = 'must be a size such as "512m" or "10g"';
-
-export class AgentListQuery extends PageQuery {
-  /** One or more statuses. */
+/** Which of a task's agent instances, and which part of the list. */
+export class ListTaskAgentsRequest extends PageQuery {
+  /** One or more statuses, separated by commas. */
   @MayBeAbsent()
   @IsListOf(AGENT_STATUSES)
+  @ApiProperty({ required: false, enum: AGENT_STATUSES, enumName: 'AgentStatus', isArray: true, example: ['RUNNING'] })
   status?: AgentStatus[];
+
+  @MayBeAbsent()
+  @IsText(AGENT_TYPE_NAME)
+  @ApiProperty({ required: false, example: 'demo-agent' })
+  agent_type?: string;
 }
 
-/** What an agent may use; absent is unlimited. */
-@ApiSchema({ name: 'ResourceLimits' })
-export class ResourceLimitsDto {
-  /** Cores. */
+/** Which agent instances, and which part of the list. */
+export class ListAgentsRequest extends ListTaskAgentsRequest {
   @MayBeAbsent()
-  @IsText({ max: 20, pattern: /^\d{1,3}(\.\d{1,3})?$/, pattern_message: 'must be a number of cores such as "1.5"' })
-  @ApiProperty({ example: '2.0', required: false })
-  cpu_limit?: string;
+  @InLowerCase()
+  @IsUuidText()
+  @ApiProperty({ required: false, example: '019ac1a5-7c1e-7000-8000-000000000004' })
+  task_id?: string;
 
   @MayBeAbsent()
-  @IsText({ max: 20, pattern: SIZE_PATTERN, pattern_message: SIZE_MESSAGE })
-  @ApiProperty({ example: '2g', required: false })
-  memory_limit?: string;
-
-  @MayBeAbsent()
-  @IsText({ max: 20, pattern: SIZE_PATTERN, pattern_message: SIZE_MESSAGE })
-  @ApiProperty({ example: '10g', required: false })
-  disk_limit?: string;
+  @InLowerCase()
+  @IsUuidText()
+  @ApiProperty({ required: false, example: '019ac1a5-7c1e-7000-8000-000000000005' })
+  board_id?: string;
 }
 
 /** What ran for one attempt of a run. */
 @ApiSchema({ name: 'AgentInstance' })
 export class AgentInstanceDto {
-  @ApiProperty({ format: 'uuid' })
+  @ApiProperty({ format: 'uuid', example: '019ac1a5-7c1e-7000-8000-000000000003' })
   id: string;
 
-  @ApiProperty({ format: 'uuid' })
+  @ApiProperty({ format: 'uuid', example: '019ac1a5-7c1e-7000-8000-000000000004' })
   task_id: string;
 
-  @ApiProperty({ format: 'uuid' })
+  @ApiProperty({ format: 'uuid', example: '019ac1a5-7c1e-7000-8000-000000000006' })
   run_id: string;
 
-  @ApiProperty({ example: 1 })
+  /** Which try of the run it is. */
+  @ApiProperty({ type: 'integer', example: 1 })
   attempt: number;
 
   @ApiProperty({ example: 'demo-agent' })
   agent_type: string;
 
-  @ApiProperty({ enum: ['docker', 'process'] })
-  runtime: string;
+  /** What the agent type said then: see its versions. Null for attempts from before versions were kept. */
+  @ApiProperty({ nullable: true, type: 'integer', example: 2 })
+  agent_type_version: number | null;
 
-  @ApiProperty({ nullable: true, type: String })
+  @ApiProperty({ enum: RUNTIMES, enumName: 'Runtime', example: 'docker' })
+  runtime: Runtime;
+
+  @ApiProperty({ nullable: true, type: String, example: '3f4e1d2c9b8a' })
   container_id: string | null;
 
-  @ApiProperty({ nullable: true, type: String })
+  @ApiProperty({ nullable: true, type: String, example: 'kandev-019ac1a5-7c1e-7000-8000-000000000003' })
   container_name: string | null;
 
   @ApiProperty({ enum: AGENT_STATUSES, enumName: 'AgentStatus', example: 'RUNNING' })
@@ -69,44 +75,55 @@ export class AgentInstanceDto {
   image_name: string;
 
   /** What the name was resolved to; the container was made from exactly this. */
-  @ApiProperty({ nullable: true, type: String })
+  @ApiProperty({ nullable: true, type: String, example: 'sha256:9f86d081884c7d659a2feaa0c55ad015' })
   image_id: string | null;
 
-  @ApiProperty({ format: 'date-time', nullable: true, type: String })
+  @ApiProperty({ format: 'date-time', nullable: true, type: String, example: '2026-01-09T10:30:00.000Z' })
   started_at: string | null;
 
-  @ApiProperty({ format: 'date-time', nullable: true, type: String })
+  @ApiProperty({ format: 'date-time', nullable: true, type: String, example: null })
   stopped_at: string | null;
 
-  @ApiProperty({ nullable: true, type: Number, example: 0 })
+  @ApiProperty({ nullable: true, type: 'integer', example: 0 })
   exit_code: number | null;
 
   /** Why it failed; stable. */
   @ApiProperty({ nullable: true, type: String, example: 'agent.oom_killed' })
   failure_code: string | null;
 
-  @ApiProperty({ nullable: true, type: String })
+  /** The same for people. */
+  @ApiProperty({ nullable: true, type: String, example: 'The agent ended with exit code 3.' })
   error_message: string | null;
 
-  @ApiProperty({ nullable: true, type: String })
+  /** What the agent's last deciding `result` said. */
+  @ApiProperty({ nullable: true, type: String, example: 'All tests pass.' })
   result_summary: string | null;
 
+  @ApiProperty({ type: () => ResourceLimitsDto })
   resource_limits: ResourceLimitsDto;
 
-  @ApiProperty({ format: 'date-time' })
+  @ApiProperty({ format: 'date-time', example: '2026-01-09T10:29:58.000Z' })
   created_at: string;
 
-  @ApiProperty({ format: 'date-time' })
+  @ApiProperty({ format: 'date-time', example: '2026-01-09T10:30:00.000Z' })
   updated_at: string;
 }
 
 @ApiSchema({ name: 'AgentInstanceList' })
 export class AgentInstanceListDto {
+  @ApiProperty({ type: [AgentInstanceDto] })
   agents: AgentInstanceDto[];
 
-  @ApiProperty({ example: 1 })
+  /** Of all instances that pass the filters. */
+  @ApiProperty({ type: 'integer', example: 1 })
   total: number;
 
-  @ApiProperty({ nullable: true, type: String })
+  /** Asks for the next page; null on the last one. */
+  @ApiProperty({ nullable: true, type: String, example: null })
   next_cursor: string | null;
+}
+
+/** UUIDs are stored and compared in lower case. */
+function InLowerCase(): PropertyDecorator {
+  return Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value));
 }

@@ -7,9 +7,9 @@ import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import { StopRequest } from '../../../common/http/stop.dto.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
 import { pageRequest } from '../../../common/validation/page.dto.js';
-import { GetInstanceQuery, ListInstancesQuery } from '../app/instance.queries.js';
+import { GetInstanceQuery, ListInstancesQuery, ListTaskInstancesQuery } from '../app/instance.queries.js';
 import { StopInstanceCommand } from '../app/stop-agent.js';
-import { AgentInstanceDto, AgentInstanceListDto, AgentListQuery } from './agent.dto.js';
+import { AgentInstanceDto, AgentInstanceListDto, ListAgentsRequest, ListTaskAgentsRequest } from './agent.dto.js';
 
 @ApiTags('agents')
 @ApiBearerAuth()
@@ -24,20 +24,27 @@ export class AgentsController {
   @ApiOperation({ operationId: 'listAgents', summary: 'Agent instances that you may see, newest first' })
   @ApiOkResponse({ type: AgentInstanceListDto, description: 'A part of the list.' })
   @ApiProblems(400, 401)
-  list(@CurrentActor() actor: Actor, @Query() query: AgentListQuery): Promise<AgentInstanceListDto> {
-    return this.page(actor, null, query);
+  async list(@CurrentActor() actor: Actor, @Query() query: ListAgentsRequest): Promise<AgentInstanceListDto> {
+    const { status = null, agent_type = null, task_id = null, board_id = null } = query;
+    const filter = { status, agent_type, task_id, board_id };
+    const { items, ...page } = await this.queries.execute(new ListInstancesQuery(actor, filter, pageRequest(query)));
+    return { agents: items, ...page };
   }
 
   @Get('tasks/:taskId/agents')
   @ApiOperation({ operationId: 'listTaskAgents', summary: 'Agent instances of a task, newest first' })
   @ApiOkResponse({ type: AgentInstanceListDto, description: 'A part of the list.' })
   @ApiProblems(400, 401, [404, 'task.not_found'])
-  listOfTask(
+  async listOfTask(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') taskId: string,
-    @Query() query: AgentListQuery,
+    @Query() query: ListTaskAgentsRequest,
   ): Promise<AgentInstanceListDto> {
-    return this.page(actor, taskId, query);
+    const { status = null, agent_type = null } = query;
+    const { items, ...page } = await this.queries.execute(
+      new ListTaskInstancesQuery(actor, taskId, { status, agent_type }, pageRequest(query)),
+    );
+    return { agents: items, ...page };
   }
 
   @Get('agents/:agentId')
@@ -50,25 +57,17 @@ export class AgentsController {
 
   @Post('agents/:agentId/stop')
   @HttpCode(200)
-  @ApiOperation({ operationId: 'stopAgent', summary: 'Stop a running agent' })
+  @ApiOperation({ operationId: 'stopAgent', summary: 'Stop a running agent (editors)' })
   @ApiOkResponse({
     type: AgentInstanceDto,
     description: 'Recorded; the agent ends within the grace time. A finished one is left as it is.',
   })
-  @ApiProblems(400, 401, 403, [404, 'agent.not_found'], 413, 415)
+  @ApiProblems(400, 401, [403, 'board.forbidden'], [404, 'agent.not_found'], 413, 415)
   stop(
     @CurrentActor() actor: Actor,
     @IdParam('agentId') agentId: string,
     @Body() body?: StopRequest,
   ): Promise<AgentInstanceDto> {
     return this.commands.execute(new StopInstanceCommand(actor, agentId, body?.reason ?? null, body?.force ?? false));
-  }
-
-  private async page(actor: Actor, task_id: string | null, query: AgentListQuery): Promise<AgentInstanceListDto> {
-    const filter = { task_id, status: query.status ?? null };
-    const { items, total, next_cursor } = await this.queries.execute(
-      new ListInstancesQuery(actor, filter, pageRequest(query)),
-    );
-    return { agents: items, total, next_cursor };
   }
 }

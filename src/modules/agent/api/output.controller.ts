@@ -6,10 +6,11 @@ import type { Actor } from '../../../common/auth/actor.js';
 import { CurrentActor } from '../../../common/auth/auth.decorators.js';
 import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
-import { pageRequest } from '../../../common/validation/page.dto.js';
-import { FindArtifactFileQuery, ListArtifactsQuery, ListLogsQuery } from '../app/output.queries.js';
+import { PageQuery, pageRequest } from '../../../common/validation/page.dto.js';
+import { FindArtifactFileQuery, ListArtifactsQuery } from '../app/artifact.queries.js';
+import { ListLogsQuery } from '../app/log.queries.js';
 import { attachment } from './attachment.js';
-import { ArtifactListDto, ArtifactListQuery, LogListDto, LogsQuery } from './output.dto.js';
+import { ArtifactListDto, LogListDto, LogsQuery } from './output.dto.js';
 
 /** What agents have said and produced. */
 @ApiTags('output')
@@ -43,18 +44,16 @@ export class OutputController {
   }
 
   @Get('orchestrator/tasks/:taskId/artifacts')
-  @ApiOperation({ operationId: 'listArtifacts', summary: "Files that a task's agents have produced" })
+  @ApiOperation({ operationId: 'listArtifacts', summary: "Files that a task's agents have produced, oldest first" })
   @ApiOkResponse({ type: ArtifactListDto, description: 'A part of the list.' })
   @ApiProblems(400, 401, [404, 'task.not_found'])
   async artifacts(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') taskId: string,
-    @Query() query: ArtifactListQuery,
+    @Query() query: PageQuery,
   ): Promise<ArtifactListDto> {
-    const { items, total, next_cursor } = await this.queries.execute(
-      new ListArtifactsQuery(actor, taskId, pageRequest(query)),
-    );
-    return { artifacts: items, total, next_cursor };
+    const { items, ...page } = await this.queries.execute(new ListArtifactsQuery(actor, taskId, pageRequest(query)));
+    return { artifacts: items, ...page };
   }
 
   @Get('orchestrator/tasks/:taskId/artifacts/:artifactId/download')
@@ -83,8 +82,7 @@ export class OutputController {
     query: LogsQuery,
   ): Promise<LogListDto> {
     const filter = { levels: query.level ?? null, since: query.since ?? null };
-    const page = { limit: query.limit, offset: query.offset, cursor: null };
-    const { items, total } = await this.queries.execute(new ListLogsQuery(actor, of, filter, page));
-    return { logs: items, total };
+    const { items, ...page } = await this.queries.execute(new ListLogsQuery(actor, of, filter, pageRequest(query)));
+    return { logs: items, ...page };
   }
 }

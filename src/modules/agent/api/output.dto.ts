@@ -1,81 +1,77 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { LOG_LEVELS, type LogLevel } from '../../../common/acp/acp-message.js';
-import { Check, MayBeAbsent } from '../../../common/validation/check.decorator.js';
+import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
 import { FromDigits, IsListOf, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
 import { PageQuery } from '../../../common/validation/page.dto.js';
+import { IsTime } from '../../../common/validation/query-fields.decorator.js';
 
-const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
-
-function timeProblem(value: unknown): string | undefined {
-  const right = typeof value === 'string' && RFC3339.test(value) && !Number.isNaN(Date.parse(value));
-  return right ? undefined : 'must be a time such as 2026-01-09T10:00:00Z';
-}
-
-export class LogsQuery {
+/** Which logs, and which part of the list. */
+export class LogsQuery extends PageQuery {
   /** How many to return. */
   @FromDigits()
   @IsWholeNumber({ min: 1, max: 1000 })
-  limit: number = 100;
+  @ApiProperty({ required: false, example: 100 })
+  override limit: number = 100;
 
-  /** How many to skip. */
-  @FromDigits()
-  @IsWholeNumber({ min: 0, max: 1_000_000 })
-  offset: number = 0;
-
-  /** One or more levels. */
+  /** One or more levels, separated by commas. */
   @MayBeAbsent()
   @IsListOf(LOG_LEVELS)
-  @ApiProperty({ required: false, example: 'info,warn,error' })
+  @ApiProperty({
+    ...{ required: false, enum: LOG_LEVELS, enumName: 'LogLevel', isArray: true },
+    example: ['warn', 'error'],
+  })
   level?: LogLevel[];
 
   /** Logs since this time. */
   @MayBeAbsent()
-  @Check('isTime', timeProblem, {
-    type: 'string',
-    format: 'date-time',
-    required: false,
-    example: '2026-01-09T10:00:00Z',
-  })
+  @IsTime()
+  @ApiProperty({ required: false, example: '2026-01-09T10:00:00Z' })
   since?: string;
 }
 
 @ApiSchema({ name: 'LogLine' })
 export class LogLineDto {
   /** Place in the task's stream. */
-  @ApiProperty({ example: 17 })
+  @ApiProperty({ type: 'integer', example: 17 })
   seq: number;
 
-  @ApiProperty({ format: 'date-time' })
+  /** The agent's own where it gave a sound one, else when it was read. */
+  @ApiProperty({ format: 'date-time', example: '2026-01-09T10:30:16.000Z' })
   timestamp: string;
 
-  @ApiProperty({ enum: LOG_LEVELS, example: 'info' })
+  @ApiProperty({ enum: LOG_LEVELS, enumName: 'LogLevel', example: 'info' })
   level: LogLevel;
 
   @ApiProperty({ example: 'Starting code analysis...' })
   message: string;
 
-  @ApiProperty({ type: 'object', additionalProperties: true })
+  @ApiProperty({ type: 'object', additionalProperties: true, example: { source: 'stdout' } })
   metadata: Record<string, unknown>;
 }
 
 @ApiSchema({ name: 'LogList' })
 export class LogListDto {
+  @ApiProperty({ type: [LogLineDto] })
   logs: LogLineDto[];
 
-  @ApiProperty({ example: 245 })
+  /** Of all logs that pass the filters. */
+  @ApiProperty({ type: 'integer', example: 245 })
   total: number;
-}
 
-export class ArtifactListQuery extends PageQuery {}
+  /** Asks for the next page; null on the last one. */
+  @ApiProperty({ nullable: true, type: String, example: null })
+  next_cursor: string | null;
+}
 
 @ApiSchema({ name: 'Artifact' })
 export class ArtifactDto {
-  @ApiProperty({ format: 'uuid' })
+  @ApiProperty({ format: 'uuid', example: '019ac1a5-7c1e-7000-8000-000000000007' })
   id: string;
 
   @ApiProperty({ example: 'analysis_report.md' })
   name: string;
 
+  /** What the agent called it, or `file`. */
   @ApiProperty({ example: 'report' })
   type: string;
 
@@ -84,28 +80,37 @@ export class ArtifactDto {
   path: string;
 
   /** Bytes. */
-  @ApiProperty({ example: 12458 })
+  @ApiProperty({ type: 'integer', example: 12458 })
   size: number;
 
-  @ApiProperty({ description: 'Of the bytes, in hex.' })
+  /** Of the bytes, in hex. */
+  @ApiProperty({ example: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' })
   sha256: string;
 
-  @ApiProperty({ format: 'uuid' })
+  /** The agent that has made it. */
+  @ApiProperty({ format: 'uuid', example: '019ac1a5-7c1e-7000-8000-000000000003' })
   agent_instance_id: string;
 
-  @ApiProperty({ format: 'date-time' })
+  @ApiProperty({ format: 'date-time', example: '2026-01-09T10:35:00.000Z' })
   created_at: string;
 
+  /** Path on this server. */
+  @ApiProperty({
+    example:
+      '/api/v1/orchestrator/tasks/019ac1a5-7c1e-7000-8000-000000000004/artifacts/019ac1a5-7c1e-7000-8000-000000000007/download',
+  })
   download_url: string;
 }
 
 @ApiSchema({ name: 'ArtifactList' })
 export class ArtifactListDto {
+  @ApiProperty({ type: [ArtifactDto] })
   artifacts: ArtifactDto[];
 
-  @ApiProperty({ example: 1 })
+  @ApiProperty({ type: 'integer', example: 1 })
   total: number;
 
-  @ApiProperty({ nullable: true, type: String })
+  /** Asks for the next page; null on the last one. */
+  @ApiProperty({ nullable: true, type: String, example: null })
   next_cursor: string | null;
 }

@@ -2,11 +2,14 @@ import type { InferKyselyDB } from '@mikro-orm/postgresql';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import type { AgentInstanceView } from '../contracts/agent.types.js';
 import type { AgentInstance, AgentInstanceSchema } from '../domain/agent-instance.entity.js';
+import type { AgentTypeVersionSchema } from '../domain/agent-type-version.entity.js';
 import type { AgentTypeSchema } from '../domain/agent-type.entity.js';
 import type { ArtifactSchema } from '../domain/artifact.entity.js';
 
 /** Tables of this module, for typed SQL. */
-export type AgentDB = InferKyselyDB<typeof AgentInstanceSchema | typeof AgentTypeSchema | typeof ArtifactSchema>;
+export type AgentDB = InferKyselyDB<
+  typeof AgentInstanceSchema | typeof AgentTypeSchema | typeof AgentTypeVersionSchema | typeof ArtifactSchema
+>;
 
 /** Another server has taken the attempt over (or its task is gone): stop, and write nothing more. */
 export class Fenced extends Error {

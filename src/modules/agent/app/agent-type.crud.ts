@@ -1,50 +1,42 @@
-import { CommandHandler, QueryHandler, type ICommandHandler, type IQueryHandler } from '@nestjs/cqrs';
+import { isDeepStrictEqual } from 'node:util';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { LockMode } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { AuditLog } from '../../../common/audit/audit-log.js';
 import type { Actor } from '../../../common/auth/actor.js';
-import { Command, Query } from '../../../common/bus/contracts.js';
+import { Command } from '../../../common/bus/contracts.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
+import { Idempotency, type OnceKey } from '../../../common/idempotency/idempotency.js';
 import { violatedConstraint } from '../../../common/persistence/database-errors.js';
-import { Transactions } from '../../../common/persistence/transactions.js';
+import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import { checkVersion } from '../../../common/validation/expected-version.js';
-import type { Page, PageRequest } from '../../../common/validation/page.js';
-import { toTimestamp } from '../../../common/persistence/timestamp.js';
-import type { Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
 import { AgentType } from '../domain/agent-type.entity.js';
+import { AgentTypeVersion } from '../domain/agent-type-version.entity.js';
+import { AgentTypeRules } from './agent-type-rules.js';
+import {
+  definitionOf,
+  requireAdmin,
+  toAgentTypeView,
+  type AgentTypeFields,
+  type AgentTypeView,
+} from './agent-type-records.js';
 
-/** What an administrator says of an agent type. */
-export interface AgentTypeFields {
-  description: string | null;
-  docker_image: string;
-  docker_tag: string;
-  command: string[] | null;
-  runtime: Runtime;
-  protocol: Protocol;
-  default_resources: ResourceLimits;
-  environment_vars: Record<string, string>;
-  capabilities: string[];
-  enabled: boolean;
-}
-
-export interface AgentTypeView extends AgentTypeFields {
-  id: string;
-  name: string;
-  version: number;
-  created_at: string;
-  updated_at: string;
-}
-
-/** @throws DomainError `agent_type.forbidden`, `agent_type.name_taken` */
+/** @throws DomainError `agent_type.forbidden`, `request.invalid`, `agent_type.name_taken`, `idempotency.key_reused` */
 export class CreateAgentTypeCommand extends Command<AgentTypeView> {
   constructor(
     readonly actor: Actor,
     readonly name: string,
     readonly fields: AgentTypeFields,
+    readonly once: OnceKey | null,
   ) {
     super();
   }
 }
 
-/** Changes the given fields. Attempts under way keep what they began with. @throws DomainError `agent_type.forbidden`, `agent_type.not_found`, `precondition.stale` */
+/**
+ * Changes the given fields; what changes nothing makes no new version. Attempts under way keep what they began with.
+ * @throws DomainError `agent_type.forbidden`, `agent_type.not_found`, `precondition.stale`, `request.invalid`
+ */
 export class UpdateAgentTypeCommand extends Command<AgentTypeView> {
   constructor(
     readonly actor: Actor,
@@ -56,112 +48,83 @@ export class UpdateAgentTypeCommand extends Command<AgentTypeView> {
   }
 }
 
-export class ListAgentTypesQuery extends Query<Page<AgentTypeView>> {
-  constructor(
-    readonly actor: Actor,
-    readonly page: PageRequest,
-  ) {
-    super();
-  }
-}
-
-/** @throws DomainError `agent_type.not_found` */
-export class GetAgentTypeQuery extends Query<AgentTypeView> {
-  constructor(
-    readonly actor: Actor,
-    readonly id: string,
-  ) {
-    super();
-  }
-}
-
 @CommandHandler(CreateAgentTypeCommand)
 export class CreateAgentTypeHandler implements ICommandHandler<CreateAgentTypeCommand> {
-  constructor(private readonly transactions: Transactions) {}
+  constructor(
+    private readonly idempotency: Idempotency,
+    private readonly audit: AuditLog,
+    private readonly rules: AgentTypeRules,
+  ) {}
 
-  async execute({ actor, name, fields }: CreateAgentTypeCommand): Promise<AgentTypeView> {
+  async execute({ actor, name, fields, once }: CreateAgentTypeCommand): Promise<AgentTypeView> {
     requireAdmin(actor);
+    this.rules.check(fields);
     try {
-      return await this.transactions.run(async (tx) => {
+      return await this.idempotency.run(actor, once, async (tx) => {
         const type = tx.em.create(AgentType, { id: uuidv7(), name, ...fields });
         await tx.em.flush();
-        return toView(await tx.em.refreshOrFail(type));
+        await tx.em.refreshOrFail(type);
+        keepVersion(tx, actor, type);
+        const subject = { type: 'agent_type', id: type.id };
+        await this.audit.record({ action: 'agent_type.created', actor, subject, data: { name } }, tx);
+        return toAgentTypeView(type);
       });
     } catch (error) {
       if (violatedConstraint(error) !== 'agent_types_name_key') throw error;
-      throw new DomainError('conflict', 'agent_type.name_taken', `There is an agent type ${name} already.`);
+      throw new DomainError(
+        'conflict',
+        'agent_type.name_taken',
+        `There is an agent type ${name} already. Choose another name, or change that one.`,
+      );
     }
   }
 }
 
 @CommandHandler(UpdateAgentTypeCommand)
 export class UpdateAgentTypeHandler implements ICommandHandler<UpdateAgentTypeCommand> {
-  constructor(private readonly transactions: Transactions) {}
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly audit: AuditLog,
+    private readonly rules: AgentTypeRules,
+  ) {}
 
   async execute({ actor, id, changes, expected_versions }: UpdateAgentTypeCommand): Promise<AgentTypeView> {
     requireAdmin(actor);
     return this.transactions.run(async (tx) => {
-      const type = await tx.em.findOne(AgentType, { id });
-      if (!type) throw notFound('agent type');
-      checkVersion(type.version, expected_versions);
-      Object.assign(type, changes);
+      const type = await lockAgentType(tx, id, expected_versions);
+      const before = definitionOf(type);
+      const fields = changedFields(before, changes);
+      if (fields.length === 0) return toAgentTypeView(type);
+      this.rules.check({ ...before, ...changes }, fields);
+      Object.assign(type, Object.fromEntries(fields.map((field) => [field, changes[field]])));
       await tx.em.flush();
-      return toView(type);
+      keepVersion(tx, actor, type);
+      const { name, version } = type;
+      const subject = { type: 'agent_type', id };
+      await this.audit.record({ action: 'agent_type.updated', actor, subject, data: { name, version, fields } }, tx);
+      return toAgentTypeView(type);
     });
   }
 }
 
-@QueryHandler(ListAgentTypesQuery)
-export class ListAgentTypesHandler implements IQueryHandler<ListAgentTypesQuery> {
-  constructor(private readonly transactions: Transactions) {}
-
-  execute({ actor, page }: ListAgentTypesQuery): Promise<Page<AgentTypeView>> {
-    return this.transactions.run(async (tx) => {
-      const [types, total] = await tx.em.findAndCount(
-        AgentType,
-        {},
-        { orderBy: { name: 'asc' }, limit: page.limit, offset: page.offset },
-      );
-      return { items: types.map((type) => forActor(actor, toView(type))), total, next_cursor: null };
-    });
-  }
+/** The row, locked for a change. @throws DomainError `agent_type.not_found`, `precondition.stale` */
+export async function lockAgentType(tx: Tx, id: string, expected: number[] | null): Promise<AgentType> {
+  const type = await tx.em.findOne(AgentType, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+  if (!type) throw notFound('agent type');
+  checkVersion(type.version, expected);
+  return type;
 }
 
-@QueryHandler(GetAgentTypeQuery)
-export class GetAgentTypeHandler implements IQueryHandler<GetAgentTypeQuery> {
-  constructor(private readonly transactions: Transactions) {}
-
-  async execute({ actor, id }: GetAgentTypeQuery): Promise<AgentTypeView> {
-    const type = await this.transactions.run((tx) => tx.em.findOne(AgentType, { id }));
-    if (!type) throw notFound('agent type');
-    return forActor(actor, toView(type));
-  }
+function changedFields(before: AgentTypeFields, changes: Partial<AgentTypeFields>): (keyof AgentTypeFields)[] {
+  const given = Object.keys(changes) as (keyof AgentTypeFields)[];
+  return given
+    .filter((field) => changes[field] !== undefined && !isDeepStrictEqual(before[field], changes[field]))
+    .toSorted();
 }
 
-function requireAdmin(actor: Actor): void {
-  if (actor.role === 'admin' || actor.role === 'system') return;
-  throw new DomainError('forbidden', 'agent_type.forbidden', 'Only administrators change agent types.');
-}
-
-/** Values that administrators have written into the environment are theirs to see; references to the host's are not secret. */
-function forActor(actor: Actor, view: AgentTypeView): AgentTypeView {
-  if (actor.role !== 'member') return view;
-  const masked = Object.entries(view.environment_vars).map(([name, value]) => [
-    name,
-    /^\$\{\w+\}$/.test(value) ? value : '***',
-  ]);
-  return { ...view, environment_vars: Object.fromEntries(masked) as Record<string, string> };
-}
-
-function toView(type: AgentType): AgentTypeView {
-  const { id, name, docker_image, docker_tag, runtime, protocol, default_resources, enabled, version } = type;
-  return {
-    ...{ id, name, docker_image, docker_tag, runtime, protocol, default_resources, enabled, version },
-    description: type.description ?? null,
-    command: type.command ?? null,
-    environment_vars: type.environment_vars ?? {},
-    capabilities: type.capabilities ?? [],
-    created_at: toTimestamp(type.created_at),
-    updated_at: toTimestamp(type.updated_at),
-  };
+function keepVersion(tx: Tx, actor: Actor, type: AgentType): void {
+  tx.em.create(AgentTypeVersion, {
+    ...{ agent_type_id: type.id, version: type.version, changed_by: actor.user_id },
+    definition: { ...definitionOf(type) },
+  });
 }

@@ -93,7 +93,7 @@ export class Attempt {
     const checkout = { task_id: this.task.id, repository_url: this.task.repository_url, branch: this.task.branch };
     const workspace = await workspaces.prepare(checkout, specs.user, report, signal);
     faultPoint('workspace.in_place');
-    await runDirectories.prepare(instance.id, specs.taskFile(instance, this.task), specs.user);
+    await runDirectories.prepare(instance.id, specs.briefing(instance, this.task), specs.user);
     faultPoint('run_directory.prepared');
     instance.image_id ??= await this.runtime.prepareImage(instance.image_name, report, signal);
     await journal.record(this.claim, { image_id: instance.image_id });
@@ -102,7 +102,8 @@ export class Attempt {
     const created = await this.runtime.create(spec);
     faultPoint('container.created');
     signal.throwIfAborted();
-    await journal.record(this.claim, created); // the last fence before the agent runs
+    // The last fence before the agent runs; what it is given is in the audit log first.
+    await journal.created(this.claim, created, specs.grantedVariables(instance.environment_vars));
     faultPoint('container.recorded');
     await this.runtime.start(spec, created.container_id);
     faultPoint('container.started');

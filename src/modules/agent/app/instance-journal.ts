@@ -1,12 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { LockMode } from '@mikro-orm/core';
 import type { MessageDraft } from '../../../common/acp/acp-message.js';
+import { AuditLog } from '../../../common/audit/audit-log.js';
+import { SYSTEM } from '../../../common/auth/actor.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import { AgentCompletedEvent, AgentFailedEvent, AgentStartedEvent } from '../contracts/agent.events.js';
+import type { CredentialMount } from '../contracts/agent.types.js';
 import { AgentInstance } from '../domain/agent-instance.entity.js';
 import { Artifact } from '../domain/artifact.entity.js';
 import type { Outcome } from '../domain/outcome.js';
-import { Fenced } from './agent-rows.js';
+import { type AgentDB, Fenced } from './agent-rows.js';
 import { MessageLog, statusMessage } from './message-log.js';
 
 /** Limits that were asked for and that nothing holds the agent to: people should not rely on them. */
@@ -14,6 +17,24 @@ function notEnforced({ runtime, resource_limits }: AgentInstance): Record<string
   const limits = runtime === 'process' ? ['cpu_limit', 'memory_limit', 'disk_limit'] : ['disk_limit'];
   const not_enforced = limits.filter((limit) => limit in (resource_limits ?? {}));
   return not_enforced.length > 0 ? { not_enforced } : {};
+}
+
+/** Credentials that were asked for and that nobody gives the agent: it has to do without. */
+function notGranted(mounts: readonly CredentialMount[]): Record<string, unknown> {
+  return mounts.length > 0 ? { mounts_not_granted: mounts } : {};
+}
+
+/** What the agent type asked for when the attempt began. */
+async function mountsOf(tx: Tx, { agent_type, agent_type_version }: AgentInstance): Promise<CredentialMount[]> {
+  const row = await tx
+    .kysely<AgentDB>()
+    .selectFrom('agent_type_versions as v')
+    .innerJoin('agent_types as t', 't.id', 'v.agent_type_id')
+    .select('v.definition')
+    .where('t.name', '=', agent_type)
+    .where('v.version', '=', agent_type_version ?? 0)
+    .executeTakeFirst();
+  return (row?.definition['mounts'] ?? []) as CredentialMount[];
 }
 
 /** Who writes: the attempt's agent, under the epoch of its claim. */
@@ -31,6 +52,7 @@ export class InstanceJournal {
   constructor(
     private readonly transactions: Transactions,
     private readonly log: MessageLog,
+    private readonly audit: AuditLog,
   ) {}
 
   /** @throws Fenced */
@@ -47,11 +69,31 @@ export class InstanceJournal {
   }
 
   /** What preparation has found out. @throws Fenced */
-  async record(
-    claim: Claim,
-    found: Pick<Partial<AgentInstance>, 'image_id' | 'container_id' | 'container_name'>,
-  ): Promise<void> {
+  async record(claim: Claim, found: Pick<Partial<AgentInstance>, 'image_id'>): Promise<void> {
     await this.transactions.run(async (tx) => void Object.assign(await this.lock(tx, claim), found));
+  }
+
+  /**
+   * The container or process is made, with the host's `variables` (names) in its environment. Again after a restart:
+   * the audit log hears of them once an attempt. @throws Fenced
+   */
+  async created(
+    claim: Claim,
+    found: Pick<Partial<AgentInstance>, 'container_id' | 'container_name'>,
+    variables: readonly string[],
+  ): Promise<void> {
+    await this.transactions.run(async (tx) => {
+      const instance = await this.lock(tx, claim);
+      const isFirst = instance.container_id == null;
+      Object.assign(instance, found);
+      if (!isFirst || variables.length === 0) return;
+      const { id, task_id, run_id, agent_type } = instance;
+      const data = { kind: 'environment', variables, task_id, run_id, agent_type };
+      await this.audit.record(
+        { action: 'credential.granted', actor: SYSTEM, subject: { type: 'agent', id }, data },
+        tx,
+      );
+    });
   }
 
   /** Preparation begins. Again after a restart: nothing. @throws Fenced */
@@ -69,7 +111,8 @@ export class InstanceJournal {
       const instance = await this.lock(tx, claim);
       if (!instance.apply('started', new Date())) return;
       const { id, task_id, run_id, status } = instance;
-      await this.append(tx, instance, [statusMessage('RUNNING', 'the agent runs', notEnforced(instance))]);
+      const caveats = { ...notEnforced(instance), ...notGranted(await mountsOf(tx, instance)) };
+      await this.append(tx, instance, [statusMessage('RUNNING', 'the agent runs', caveats)]);
       tx.emit(new AgentStartedEvent(id, 1, { task_id, run_id, status }));
     });
   }

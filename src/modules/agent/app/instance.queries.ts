@@ -2,13 +2,15 @@ import { QueryBus, QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
 import { sql, type Selectable } from 'kysely';
 import type { Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
-import { Transactions } from '../../../common/persistence/transactions.js';
-import type { Page, PageRequest } from '../../../common/validation/page.js';
+import { notFound } from '../../../common/errors/domain-error.js';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
+import { Transactions } from '../../../common/persistence/transactions.js';
+import { decodePosition } from '../../../common/validation/cursor.js';
+import { newestFirst, type Page, type PageRequest } from '../../../common/validation/page.js';
 import { GetTaskQuery, ListVisibleBoardsQuery } from '../../task/contracts/task.queries.js';
-import type { AgentStatus, ResourceLimits } from '../contracts/agent.types.js';
+import type { AgentStatus, ResourceLimits, Runtime } from '../contracts/agent.types.js';
+import { authorizeAgent } from './agent-access.js';
 import type { AgentDB } from './agent-rows.js';
-import { requireAgent } from './output.queries.js';
 
 /** An agent instance as clients see it. */
 export interface InstanceView {
@@ -17,7 +19,8 @@ export interface InstanceView {
   run_id: string;
   attempt: number;
   agent_type: string;
-  runtime: string;
+  agent_type_version: number | null;
+  runtime: Runtime;
   container_id: string | null;
   container_name: string | null;
   status: AgentStatus;
@@ -44,6 +47,44 @@ export class GetInstanceQuery extends Query<InstanceView> {
   }
 }
 
+/** Which instances. What the actor may not see is left out, even where it is named here. */
+export interface InstanceFilter {
+  status: AgentStatus[] | null;
+  agent_type: string | null;
+  task_id: string | null;
+  board_id: string | null;
+}
+
+/** Instances that the actor may see, newest first. @throws DomainError `request.invalid` for a wrong cursor */
+export class ListInstancesQuery extends Query<Page<InstanceView>> {
+  constructor(
+    readonly actor: Actor,
+    readonly filter: InstanceFilter,
+    readonly page: PageRequest,
+  ) {
+    super();
+  }
+}
+
+/** Instances of one task, newest first. @throws DomainError `task.not_found`, `request.invalid` for a wrong cursor */
+export class ListTaskInstancesQuery extends Query<Page<InstanceView>> {
+  constructor(
+    readonly actor: Actor,
+    readonly task_id: string,
+    readonly filter: Pick<InstanceFilter, 'status' | 'agent_type'>,
+    readonly page: PageRequest,
+  ) {
+    super();
+  }
+}
+
+// All but the command, the environment and what only the server needs.
+const COLUMNS = [
+  ...(['id', 'task_id', 'run_id', 'attempt', 'agent_type', 'agent_type_version', 'runtime', 'container_id'] as const),
+  ...(['container_name', 'status', 'image_name', 'image_id', 'started_at', 'stopped_at', 'exit_code'] as const),
+  ...(['failure_code', 'error_message', 'result_summary', 'resource_limits', 'created_at', 'updated_at'] as const),
+];
+
 @QueryHandler(GetInstanceQuery)
 export class GetInstanceHandler implements IQueryHandler<GetInstanceQuery> {
   constructor(
@@ -52,25 +93,11 @@ export class GetInstanceHandler implements IQueryHandler<GetInstanceQuery> {
   ) {}
 
   async execute({ actor, agent_id }: GetInstanceQuery): Promise<InstanceView> {
-    await requireAgent(this.transactions, this.queries, actor, agent_id);
-    const row = await this.transactions
-      .kysely<AgentDB>()
-      .selectFrom('agent_instances')
-      .selectAll()
-      .where('id', '=', agent_id)
-      .executeTakeFirstOrThrow();
+    const instances = this.transactions.kysely<AgentDB>().selectFrom('agent_instances');
+    const row = await instances.select(COLUMNS).where('id', '=', agent_id).executeTakeFirst();
+    if (!row) throw notFound('agent');
+    await authorizeAgent(this.queries, actor, row.task_id, 'read');
     return toInstanceView(row);
-  }
-}
-
-/** Instances newest first: of one task, or of all that the actor may see. */
-export class ListInstancesQuery extends Query<Page<InstanceView>> {
-  constructor(
-    readonly actor: Actor,
-    readonly filter: { task_id: string | null; status: AgentStatus[] | null },
-    readonly page: PageRequest,
-  ) {
-    super();
   }
 }
 
@@ -82,57 +109,52 @@ export class ListInstancesHandler implements IQueryHandler<ListInstancesQuery> {
   ) {}
 
   async execute({ actor, filter, page }: ListInstancesQuery): Promise<Page<InstanceView>> {
-    let instances = this.transactions.kysely<AgentDB>().selectFrom('agent_instances');
-    if (filter.task_id !== null) {
-      await this.queries.execute(new GetTaskQuery(actor, filter.task_id));
-      instances = instances.where('task_id', '=', filter.task_id);
-    } else {
-      const boards = await this.queries.execute(new ListVisibleBoardsQuery(actor));
-      if (boards !== 'all') instances = instances.where('board_id', '=', sql<string>`any(${boards}::uuid[])`);
-    }
-    if (filter.status) instances = instances.where('status', 'in', filter.status);
-    const { total } = await instances.select((by) => by.fn.countAll<number>().as('total')).executeTakeFirstOrThrow();
-    const rows = await instances
-      .selectAll()
-      .orderBy('created_at', 'desc')
-      .orderBy('id', 'desc')
-      .limit(page.limit)
-      .offset(page.offset)
-      .execute();
-    return { items: rows.map(toInstanceView), total: total, next_cursor: null };
+    const boards = await this.queries.execute(new ListVisibleBoardsQuery(actor));
+    return listInstances(this.transactions, filter, boards, page);
   }
 }
 
-function toInstanceView(row: Selectable<AgentDB['agent_instances']>): InstanceView {
-  const {
-    id,
-    task_id,
-    run_id,
-    attempt,
-    agent_type,
-    runtime,
-    container_id,
-    container_name,
-    status,
-    image_name,
-    image_id,
-  } = row;
-  const { exit_code, failure_code, error_message, result_summary } = row;
+@QueryHandler(ListTaskInstancesQuery)
+export class ListTaskInstancesHandler implements IQueryHandler<ListTaskInstancesQuery> {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly queries: QueryBus,
+  ) {}
+
+  async execute({ actor, task_id, filter, page }: ListTaskInstancesQuery): Promise<Page<InstanceView>> {
+    await this.queries.execute(new GetTaskQuery(actor, task_id));
+    return listInstances(this.transactions, { ...filter, task_id, board_id: null }, 'all', page);
+  }
+}
+
+async function listInstances(
+  transactions: Transactions,
+  filter: InstanceFilter,
+  boards: string[] | 'all',
+  page: PageRequest,
+): Promise<Page<InstanceView>> {
+  let instances = transactions.kysely<AgentDB>().selectFrom('agent_instances');
+  if (boards !== 'all') instances = instances.where('board_id', '=', sql<string>`any(${boards}::uuid[])`);
+  if (filter.task_id !== null) instances = instances.where('task_id', '=', filter.task_id);
+  if (filter.board_id !== null) instances = instances.where('board_id', '=', filter.board_id);
+  if (filter.agent_type !== null) instances = instances.where('agent_type', '=', filter.agent_type);
+  if (filter.status) instances = instances.where('status', 'in', filter.status);
+  const { total } = await instances.select((by) => by.fn.countAll<number>().as('total')).executeTakeFirstOrThrow();
+  let part = instances.select(COLUMNS).orderBy('created_at', 'desc').orderBy('id', 'desc');
+  if (page.cursor !== null) {
+    const { created_at, id } = decodePosition(page.cursor);
+    part = part.where(sql<boolean>`(created_at, id) < (${created_at}::timestamptz, ${id}::uuid)`);
+  }
+  const rows = await part
+    .limit(page.limit + 1)
+    .offset(page.offset)
+    .execute();
+  return newestFirst(rows.map(toInstanceView), page, total);
+}
+
+function toInstanceView(row: Pick<Selectable<AgentDB['agent_instances']>, (typeof COLUMNS)[number]>): InstanceView {
   return {
-    ...{
-      id,
-      task_id,
-      run_id,
-      attempt,
-      agent_type,
-      runtime,
-      container_id,
-      container_name,
-      status,
-      image_name,
-      image_id,
-    },
-    ...{ exit_code, failure_code, error_message, result_summary },
+    ...row,
     started_at: toTimestamp(row.started_at),
     stopped_at: toTimestamp(row.stopped_at),
     resource_limits: row.resource_limits ?? {},

@@ -1,6 +1,8 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { LockMode } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { AuditLog, type AuditEntry } from '../../../common/audit/audit-log.js';
+import { SYSTEM } from '../../../common/auth/actor.js';
 import { faultPoint } from '../../../common/ops/fault-points.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
@@ -11,6 +13,7 @@ import { AgentType } from '../domain/agent-type.entity.js';
 import { toView } from './agent-rows.js';
 import { AttemptSupervisor } from './attempt-supervisor.js';
 import { InstanceJournal } from './instance-journal.js';
+import { LaunchSpecs } from './launch-spec.js';
 import { statusMessage } from './message-log.js';
 
 /** The row first, then the work: a kill in between leaves a row that the next launch goes on with. */
@@ -20,6 +23,8 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
     private readonly transactions: Transactions,
     private readonly supervisor: AttemptSupervisor,
     private readonly journal: InstanceJournal,
+    private readonly specs: LaunchSpecs,
+    private readonly audit: AuditLog,
   ) {}
 
   async execute(command: LaunchAgentCommand): Promise<AgentInstanceView> {
@@ -52,6 +57,7 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
         attempt,
         epoch,
         agent_type: type.name,
+        agent_type_version: type.version,
         runtime: type.runtime,
       },
       image_name: type.imageName(),
@@ -63,6 +69,22 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
     await this.journal.append(tx, instance, [
       statusMessage('PENDING', `attempt ${attempt} with ${type.name}`, { attempt, agent_type: type.name }),
     ]);
+    await this.audit.record(this.launched(command, instance, type), tx);
     return instance;
+  }
+
+  /** Who let what run, with which of the host's secrets: names only. */
+  private launched(command: LaunchAgentCommand, instance: AgentInstance, type: AgentType): AuditEntry {
+    const { requested_by: user_id, task, run_id, attempt } = command;
+    const variables = this.specs.grantedVariables(type.environment_vars);
+    return {
+      action: 'agent.launched',
+      actor: user_id === null ? SYSTEM : { user_id, role: 'member' }, // the log keeps the user, not the role
+      subject: { type: 'agent', id: instance.id },
+      data: {
+        ...{ task_id: task.id, run_id, attempt, agent_type: type.name, version: type.version },
+        ...{ runtime: type.runtime, image: instance.image_name, mounts: type.mounts, variables },
+      },
+    };
   }
 }

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { AgentKeys } from '../../../common/auth/agent-keys.js';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { ServerAddress } from '../../../common/ops/server-address.js';
@@ -6,7 +7,8 @@ import type { AttemptTask } from '../contracts/agent.commands.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
 import type { AgentUser, LaunchSpec } from '../domain/container-runtime.js';
 import { AttemptFailure } from '../domain/outcome.js';
-import { RunDirectories } from '../domain/run-directory.js';
+import { hostVariables, resolveVariables } from '../domain/environment.js';
+import { RunDirectories, type AgentBriefing } from '../domain/run-directory.js';
 
 /** Injection token of the {@link AgentUser}. */
 export const AGENT_USER = Symbol('AgentUser');
@@ -19,6 +21,7 @@ export class LaunchSpecs {
     @Inject(AGENT_USER) readonly user: AgentUser,
     private readonly runDirectories: RunDirectories,
     private readonly address: ServerAddress,
+    private readonly keys: AgentKeys,
   ) {}
 
   /** @throws AttemptFailure `agent.environment` when the host does not have a variable that the agent type asks for */
@@ -36,14 +39,27 @@ export class LaunchSpecs {
     };
   }
 
-  /** `task.json`: the same facts as in the environment. */
-  taskFile(instance: AgentInstance, task: AttemptTask): object {
+  /** `task.json` says the same as the environment; the key is the same however often it is asked for. */
+  briefing(instance: AgentInstance, task: AttemptTask): AgentBriefing {
     const { title, description, repository_url, branch } = task;
     const { id: agent_id, run_id, task_id, attempt } = instance;
-    return { task_id, agent_id, run_id, attempt, title, description, repository_url, branch, api_url: this.apiUrl() };
+    const api_url = this.apiUrl(instance);
+    return {
+      task: {
+        ...{ task_id, agent_id, run_id, attempt, title, description, repository_url, branch },
+        ...(api_url === undefined ? {} : { api_url }),
+      },
+      api_key: this.keys.of(agent_id),
+    };
+  }
+
+  /** Names of the host's variables that an agent with this environment is given: asked for, allowed, and set. */
+  grantedVariables(environment: Record<string, string> | null | undefined): string[] {
+    return hostVariables(environment ?? {}).filter((name) => this.hostValue(name) !== undefined);
   }
 
   private contract(instance: AgentInstance, task: AttemptTask): Record<string, string> {
+    const api_url = this.apiUrl(instance);
     return {
       KANDEV_TASK_ID: instance.task_id,
       KANDEV_AGENT_ID: instance.id,
@@ -52,7 +68,7 @@ export class LaunchSpecs {
       KANDEV_TASK_DESCRIPTION: task.description,
       KANDEV_REPOSITORY_URL: task.repository_url ?? '',
       KANDEV_BRANCH: task.branch ?? '',
-      KANDEV_API_URL: this.apiUrl(),
+      ...(api_url === undefined ? {} : { KANDEV_API_URL: api_url }),
       KANDEV_ARTIFACTS_DIR:
         instance.runtime === 'docker' ? '/run/kandev/artifacts' : `${this.runDirectories.path(instance.id)}/artifacts`,
       KANDEV_RUN_DIR: instance.runtime === 'docker' ? '/run/kandev' : this.runDirectories.path(instance.id),
@@ -61,22 +77,24 @@ export class LaunchSpecs {
 
   /** `${NAME}` becomes the host's variable, where the allow-list has it. */
   private resolve(variables: Record<string, string>): Record<string, string> {
-    const allowed = new Set(this.config.agent.env_allowlist);
-    const value = (name: string): string => {
-      const found = allowed.has(name) ? this.config.host_environment[name] : undefined;
-      if (found) return found;
-      const why = allowed.has(name) ? 'is not set on the server' : 'is not in KANDEV_ENV_ALLOWLIST';
+    return resolveVariables(variables, (name) => {
+      const value = this.hostValue(name);
+      if (value !== undefined) return value;
+      const allowed = this.config.agent.env_allowlist.includes(name);
+      const why = allowed ? 'is not set on the server' : 'is not in KANDEV_ENV_ALLOWLIST';
       throw new AttemptFailure('agent.environment', `The agent type asks for the variable ${name}, which ${why}.`);
-    };
-    return Object.fromEntries(
-      Object.entries(variables).map(([name, text]) => [
-        name,
-        text.replaceAll(/\$\{(\w+)\}/g, (_, asked: string) => value(asked)),
-      ]),
-    );
+    });
   }
 
-  private apiUrl(): string {
-    return `${this.address.url}/api/v1`;
+  private hostValue(name: string): string | undefined {
+    return (this.config.agent.env_allowlist.includes(name) && this.config.host_environment[name]) || undefined;
+  }
+
+  /** Where the agent reaches the server; undefined where it can't: containers have no network. */
+  private apiUrl({ runtime }: AgentInstance): string | undefined {
+    if (runtime === 'docker') return undefined;
+    // An address that stands for all of them is none to connect to, on some systems.
+    const url = this.address.url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
+    return `${url}/api/v1`;
   }
 }

@@ -24,10 +24,11 @@ export class MessageLog {
 
   /**
    * Appends messages in order, with the next numbers of the task. The head's row stays locked until the commit, so
-   * numbers appear in order and without gaps. Streams hear of it after the commit.
+   * numbers appear in order and without gaps. Streams hear of it after the commit. Returns the number of the first;
+   * 0 where there is nothing to append.
    */
-  async append(tx: Tx, origin: MessageOrigin, drafts: readonly MessageDraft[]): Promise<void> {
-    if (drafts.length === 0) return;
+  async append(tx: Tx, origin: MessageOrigin, drafts: readonly MessageDraft[]): Promise<number> {
+    if (drafts.length === 0) return 0;
     const { task_id, run_id, agent_id } = origin;
     const db = tx.kysely<StreamDB>();
     const { head_seq } = await db
@@ -52,6 +53,7 @@ export class MessageLog {
     tx.afterCommit(() => {
       this.events.publish(new MessagesAppendedEvent(task_id, messages));
     });
+    return first;
   }
 }
 

@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'kysely';
 import { faultPoint } from '../../../common/ops/fault-points.js';
 import type { MessageDraft } from '../../../common/acp/acp-message.js';
 import { parseLine } from '../../../common/acp/parse-line.js';
 import { WakeUp } from '../../../common/bus/wake-up.js';
 import type { Transactions } from '../../../common/persistence/transactions.js';
-import { sanitizeText } from '../../../common/acp/sanitize.js';
 import { AttemptFailure, type FailureCode } from '../domain/outcome.js';
 import type { OutputFile, OutputSource, RunDirectories } from '../domain/run-directory.js';
 import { type AgentDB, Fenced } from './agent-rows.js';
-import type { MessageLog, MessageOrigin } from './message-log.js';
+import type { MessageLog, MessageOrigin, StreamDB } from './message-log.js';
 import { readLines } from './output-lines.js';
+import { lastResult } from './result-columns.js';
 
 const POLL_MS = 200; // the net under the file watch
 const LONG_PENDING_BYTES = 16 * 1024;
@@ -130,10 +131,26 @@ export class OutputCapture {
   private async checkActivity(): Promise<void> {
     const seconds = this.deps.limits.inactivity_timeout_seconds;
     if (Date.now() - this.lastOutputAt < seconds * 1000) return;
+    // What the agent posts over HTTP does not pass through here; looked for only when its files are silent.
+    this.lastOutputAt = Math.max(this.lastOutputAt, await this.lastMessageAt());
+    if (Date.now() - this.lastOutputAt < seconds * 1000) return;
     await this.breach(
       'agent.inactive',
       `The agent wrote nothing for ${seconds} s (KANDEV_INACTIVITY_TIMEOUT_SECONDS).`,
     );
+  }
+
+  /** When the last message of the agent was stored, by this server's clock. */
+  private async lastMessageAt(): Promise<number> {
+    const row = await this.deps.transactions
+      .kysely<StreamDB>()
+      .selectFrom('acp_messages')
+      .select(sql<number>`extract(epoch from now() - created_at)::float8`.as('age_seconds'))
+      .where('agent_id', '=', this.target.agent_id)
+      .orderBy('seq', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    return row ? Date.now() - row.age_seconds * 1000 : 0;
   }
 
   private async breach(code: FailureCode, message: string): Promise<void> {
@@ -167,20 +184,4 @@ export class OutputCapture {
   private get pending(): number {
     return this.sizes.stdout + this.sizes.stderr - this.offsets.stdout - this.offsets.stderr;
   }
-}
-
-/** The columns that the last deciding `result` among the messages sets. */
-function lastResult(drafts: MessageDraft[]): {
-  result_status?: 'completed' | 'failed';
-  result_summary?: string | null;
-} {
-  const last = drafts.findLast(
-    ({ type, data }) => type === 'result' && (data['status'] === 'completed' || data['status'] === 'failed'),
-  );
-  if (!last) return {};
-  const { status, summary } = last.data;
-  return {
-    result_status: status as 'completed' | 'failed',
-    result_summary: typeof summary === 'string' ? sanitizeText(summary).slice(0, 10_000) : null,
-  };
 }

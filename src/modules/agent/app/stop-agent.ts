@@ -7,11 +7,11 @@ import { StopRunCommand } from '../../orchestrator/contracts/run.commands.js';
 import { ReleaseAgentCommand, StopAgentCommand } from '../contracts/agent.commands.js';
 import type { AgentInstanceView } from '../contracts/agent.types.js';
 import { isLiveAgent } from '../domain/agent-state.js';
+import { requireAgent } from './agent-access.js';
 import { toView } from './agent-rows.js';
 import { AttemptSupervisor } from './attempt-supervisor.js';
 import { GetInstanceQuery, type InstanceView } from './instance.queries.js';
 import { InstanceJournal } from './instance-journal.js';
-import { requireAgent } from './output.queries.js';
 
 @CommandHandler(StopAgentCommand)
 export class StopAgentHandler implements ICommandHandler<StopAgentCommand> {

@@ -18,12 +18,15 @@ export interface AttemptTask {
  * @throws DomainError `agent_type.not_found`; `run.fenced` when a higher epoch has taken the attempt over
  */
 export class LaunchAgentCommand extends Command<AgentInstanceView> {
+  // oxlint-disable-next-line max-params -- the claim, what is to run, and who wants it: nobody calls it but the driver
   constructor(
     readonly run_id: string,
     readonly attempt: number,
     readonly epoch: number,
     readonly agent_type: string,
     readonly task: AttemptTask,
+    /** The user who asked for the run, for the audit log; null where nobody knows. */
+    readonly requested_by: string | null = null,
   ) {
     super();
   }

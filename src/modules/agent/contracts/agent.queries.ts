@@ -54,3 +54,10 @@ export class GetProgressQuery extends Query<{ progress: number | null; message: 
     super();
   }
 }
+
+/** The task of an agent instance, for checks of what its own key may read; null when there is no such instance. */
+export class GetAgentTaskQuery extends Query<{ task_id: string } | null> {
+  constructor(readonly agent_id: string) {
+    super();
+  }
+}

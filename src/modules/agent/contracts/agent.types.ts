@@ -15,8 +15,13 @@ export type AgentStatus = (typeof AGENT_STATUSES)[number];
 export const CREDENTIAL_MOUNTS = ['ssh_keys', 'gitconfig', 'git_credentials', 'ssh_agent'] as const;
 export type CredentialMount = (typeof CREDENTIAL_MOUNTS)[number];
 
-export type Runtime = 'docker' | 'process';
-export type Protocol = 'json-lines' | 'agent-client-protocol';
+/** What an agent runs in. */
+export const RUNTIMES = ['docker', 'process'] as const;
+export type Runtime = (typeof RUNTIMES)[number];
+
+/** What an agent speaks on its standard input and output. */
+export const PROTOCOLS = ['json-lines', 'agent-client-protocol'] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
 
 /** Limits as people write them: `"1.5"` cores, `"512m"`, `"10g"` (powers of 1024). */
 export interface ResourceLimits {

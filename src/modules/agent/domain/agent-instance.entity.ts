@@ -42,6 +42,8 @@ export const AgentInstanceSchema = defineEntity({
     /** Bytes of output that are stored as messages. */
     stdout_offset: p.bigint('number').defaultRaw('0'),
     stderr_offset: p.bigint('number').defaultRaw('0'),
+    /** Bytes of messages that the agent has posted over HTTP. */
+    posted_bytes: p.bigint('number').defaultRaw('0'),
     created_at: p.datetime(3).defaultRaw('now()'),
     updated_at: p
       .datetime(3)

@@ -1,5 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import type { CredentialMount, Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
+import { imageReference } from './image-reference.js';
 
 export const AgentTypeSchema = defineEntity({
   name: 'AgentType',
@@ -37,7 +38,7 @@ export const AgentTypeSchema = defineEntity({
 /** A registered kind of agent: image, limits, environment, protocol. */
 export class AgentType extends AgentTypeSchema.class {
   imageName(): string {
-    return `${this.docker_image}:${this.docker_tag}`;
+    return imageReference(this.docker_image, this.docker_tag);
   }
 }
 AgentTypeSchema.setClass(AgentType);

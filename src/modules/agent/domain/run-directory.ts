@@ -12,15 +12,23 @@ export abstract class OutputFile {
   abstract close(): Promise<void>;
 }
 
+/** What an agent finds in its run directory when it starts. */
+export interface AgentBriefing {
+  /** Becomes `task.json`. */
+  task: object;
+  /** The agent's own key; becomes `api-key`, without a newline. */
+  api_key: string;
+}
+
 /**
  * The per-attempt directory of the host that the agent sees as `/run/kandev`: its output (`out`, `err`), its input
- * (`in`, a FIFO), its task (`task.json`) and its artifacts. The agent can write here: everything that is read back
+ * (`in`, a FIFO), its task (`task.json`), its own key (`api-key`) and its artifacts. The agent can write here: everything that is read back
  * is treated as hostile.
  */
 export abstract class RunDirectories {
   abstract path(agentId: string): string;
   /** Makes the directory, or completes one that a killed server has left half-made. Never touches output. */
-  abstract prepare(agentId: string, task: object, user: AgentUser): Promise<void>;
+  abstract prepare(agentId: string, briefing: AgentBriefing, user: AgentUser): Promise<void>;
   /** Null when there is no such file (the directory was never made, or the agent has removed it). */
   abstract openOutput(agentId: string, source: OutputSource): Promise<OutputFile | null>;
   /** Calls back when something may have been written; returns what ends that. A hint only. */

@@ -9,13 +9,38 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import type { Actor } from '../../../common/auth/actor.js';
-import { CurrentActor, Public } from '../../../common/auth/auth.decorators.js';
+import { CurrentActor, CurrentPrincipal, Public, SessionOnly } from '../../../common/auth/auth.decorators.js';
+import type { Principal } from '../../../common/auth/principal.js';
+import { userGone } from '../../../common/auth/user-gone.js';
 import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
-import { GetAccountQuery } from '../app/account.queries.js';
+import { ChangePasswordCommand } from '../app/change-password.js';
+import { CreateTicketCommand } from '../app/create-ticket.js';
 import { RefreshTokensCommand, SignOutCommand } from '../app/refresh-tokens.js';
 import { RegisterUserCommand } from '../app/register-user.js';
 import { SignInCommand } from '../app/sign-in.js';
-import { LoginRequest, RefreshRequest, RegisterRequest, SignedInDto, UserDto } from './auth.dto.js';
+import { GetUserQuery } from '../app/user.queries.js';
+import {
+  ChangePasswordRequest,
+  LoginRequest,
+  RefreshRequest,
+  RegisterRequest,
+  SignedInDto,
+  TicketDto,
+} from './auth.dto.js';
+import { UserDto } from './user.dto.js';
+
+/** All that may be wrong with what a caller shows; other operations say 401 for short. */
+const REFUSED = [
+  401,
+  'auth.required',
+  'auth.invalid_token',
+  'auth.token_expired',
+  'auth.session_ended',
+  'auth.user_gone',
+  'auth.account_disabled',
+  'auth.invalid_key',
+  'auth.key_expired',
+] as const;
 
 @ApiTags('auth')
 @Controller('auth')
@@ -39,7 +64,7 @@ export class AuthController {
   @HttpCode(200)
   @ApiOperation({ operationId: 'login', summary: 'Sign in with email or username, and password' })
   @ApiOkResponse({ type: SignedInDto, description: 'Signed in.' })
-  @ApiProblems(400, [401, 'auth.bad_credentials'], 413, 415)
+  @ApiProblems(400, [401, 'auth.bad_credentials', 'auth.account_disabled'], 413, 415, [429, 'auth.too_many_attempts'])
   login(@Body() { email, username, password }: LoginRequest): Promise<SignedInDto> {
     const login = email === undefined ? { username: username ?? '' } : { email };
     return this.commands.execute(new SignInCommand(login, password));
@@ -53,7 +78,7 @@ export class AuthController {
     summary: 'Exchange a refresh token for a new pair; the old one is used up',
   })
   @ApiOkResponse({ type: SignedInDto, description: 'A new pair of tokens.' })
-  @ApiProblems(400, [401, 'auth.invalid_refresh_token', 'auth.refresh_reused'], 413, 415)
+  @ApiProblems(400, [401, 'auth.invalid_refresh_token', 'auth.refresh_reused', 'auth.account_disabled'], 413, 415)
   refresh(@Body() { refresh_token }: RefreshRequest): Promise<SignedInDto> {
     return this.commands.execute(new RefreshTokensCommand(refresh_token));
   }
@@ -62,18 +87,51 @@ export class AuthController {
   @Post('logout')
   @HttpCode(204)
   @ApiOperation({ operationId: 'logout', summary: 'End the sign-in that a refresh token belongs to' })
-  @ApiNoContentResponse({ description: 'Ended, or unknown: no refresh token of that sign-in is good any more.' })
+  @ApiNoContentResponse({ description: 'Ended, or unknown: no token of that sign-in is good any more.' })
   @ApiProblems(400, 413, 415)
   logout(@Body() { refresh_token }: RefreshRequest): Promise<void> {
     return this.commands.execute(new SignOutCommand(refresh_token));
   }
 
+  @Post('password')
+  @SessionOnly()
+  @HttpCode(200)
+  @ApiBearerAuth()
+  @ApiOperation({
+    operationId: 'changePassword',
+    summary: 'Change your password; every sign-in of yours ends, and a new one begins',
+  })
+  @ApiOkResponse({ type: SignedInDto, description: 'A new pair of tokens; all others have ended.' })
+  @ApiProblems(400, 401, [403, 'auth.wrong_password', 'auth.session_required'], 413, 415, [
+    429,
+    'auth.too_many_attempts',
+  ])
+  changePassword(
+    @CurrentActor() actor: Actor,
+    @Body() { current_password, new_password }: ChangePasswordRequest,
+  ): Promise<SignedInDto> {
+    return this.commands.execute(new ChangePasswordCommand(actor, current_password, new_password));
+  }
+
+  @Post('tickets')
+  @ApiBearerAuth()
+  @ApiOperation({
+    operationId: 'createTicket',
+    summary: 'Make a ticket that opens one stream, once, in place of a token in its address',
+  })
+  @ApiCreatedResponse({ type: TicketDto, description: 'A ticket for the next seconds.' })
+  @ApiProblems(400, 401, 413, 415)
+  createTicket(@CurrentPrincipal() { actor, expires_at }: Principal): Promise<TicketDto> {
+    return this.commands.execute(new CreateTicketCommand(actor, new Date(expires_at * 1000).toISOString()));
+  }
+
   @Get('me')
   @ApiBearerAuth()
   @ApiOperation({ operationId: 'getMe', summary: 'Your own account' })
-  @ApiOkResponse({ type: UserDto, description: 'The account of the access token.' })
-  @ApiProblems([401, 'auth.required', 'auth.invalid_token', 'auth.token_expired', 'auth.user_gone'])
-  me(@CurrentActor() actor: Actor): Promise<UserDto> {
-    return this.queries.execute(new GetAccountQuery(actor));
+  @ApiOkResponse({ type: UserDto, description: 'The account that the token or key is of.' })
+  @ApiProblems(REFUSED)
+  async me(@CurrentActor() actor: Actor): Promise<UserDto> {
+    if (actor.user_id === null) throw userGone();
+    return this.queries.execute(new GetUserQuery(actor, actor.user_id));
   }
 }

@@ -1,12 +1,12 @@
 import { Transform } from 'class-transformer';
 import { IsEmail, ValidateIf } from 'class-validator';
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import type { UserRole } from '../../../common/auth/actor.js';
 import { Check } from '../../../common/validation/check.decorator.js';
 import { IsText } from '../../../common/validation/fields.decorator.js';
 import { textProblem } from '../../../common/validation/text.js';
-import type { Account } from '../app/account.js';
-import type { SignedIn } from '../app/token-issuer.js';
+import type { NewTicket } from '../app/create-ticket.js';
+import type { SignedIn } from '../app/sessions.js';
+import { UserDto } from './user.dto.js';
 
 const USERNAME = {
   min: 3,
@@ -14,6 +14,8 @@ const USERNAME = {
   pattern: /^[A-Za-z0-9._-]+$/,
   pattern_message: 'must only have letters, digits and . _ -',
 };
+/** Long is what counts; 200 characters are no work to hash, and more than anybody types. */
+const PASSWORD = { min: 10, max: 200 };
 
 export class RegisterRequest {
   /** Kept in lower case. */
@@ -28,7 +30,7 @@ export class RegisterRequest {
   @ApiProperty({ example: 'ann' })
   username: string;
 
-  @IsText({ min: 10, max: 200 })
+  @IsText(PASSWORD)
   @ApiProperty({ example: 'correct horse battery staple', format: 'password' })
   password: string;
 }
@@ -61,26 +63,15 @@ function nameProblem(email: unknown, username: unknown): string | undefined {
   return username === undefined ? textProblem(email, { min: 1, max: 255 }) : 'must not be given together with username';
 }
 
-@ApiSchema({ name: 'User' })
-export class UserDto implements Account {
-  @ApiProperty({ format: 'uuid', example: '019ac1a5-7c1e-7000-8000-000000000001' })
-  id: string;
+/** A change of one's own password. */
+export class ChangePasswordRequest {
+  @IsText({ min: 1, max: 200 })
+  @ApiProperty({ example: 'correct horse battery staple', format: 'password' })
+  current_password: string;
 
-  @ApiProperty({ example: 'ann@example.com' })
-  email: string;
-
-  @ApiProperty({ example: 'ann' })
-  username: string;
-
-  /** On the whole server; roles on boards are apart. */
-  @ApiProperty({ enum: ['admin', 'member'], example: 'member' })
-  role: UserRole;
-
-  @ApiProperty({ format: 'date-time', example: '2026-11-22T12:00:00.000Z' })
-  created_at: string;
-
-  @ApiProperty({ format: 'date-time', example: '2026-11-22T12:00:00.000Z' })
-  updated_at: string;
+  @IsText(PASSWORD)
+  @ApiProperty({ example: 'seven small boats on a lake', format: 'password' })
+  new_password: string;
 }
 
 @ApiSchema({ name: 'SignedIn' })
@@ -100,5 +91,16 @@ export class SignedInDto implements SignedIn {
 
   /** Seconds until the access token expires. */
   @ApiProperty({ type: 'integer', example: 86400 })
+  expires_in: number;
+}
+
+@ApiSchema({ name: 'Ticket' })
+export class TicketDto implements NewTicket {
+  /** For `?ticket=` of a WebSocket, or `auth: {ticket}` of Socket.IO. */
+  @ApiProperty({ example: 'Zk3mJrV9sLZ0y4hVnC3m0YF0eT6zq1o2w8kXcB7uRrD' })
+  ticket: string;
+
+  /** Seconds that it is good for. */
+  @ApiProperty({ type: 'integer', example: 30 })
   expires_in: number;
 }

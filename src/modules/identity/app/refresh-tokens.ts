@@ -1,16 +1,18 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { sql } from 'kysely';
+import { AuditLog } from '../../../common/audit/audit-log.js';
+import { hashSecret } from '../../../common/auth/authenticator.js';
+import { refusal } from '../../../common/auth/refusals.js';
 import { Command } from '../../../common/bus/contracts.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import { RefreshToken } from '../domain/refresh-token.entity.js';
-import { User } from '../domain/user.entity.js';
-import type { IdentityDB } from './account.js';
-import { hashToken, TokenIssuer, type SignedIn } from './token-issuer.js';
+import type { User } from '../domain/user.entity.js';
+import { lockUser, type IdentityDB } from './account.js';
+import { Sessions, type SignedIn } from './sessions.js';
 
 /**
- * Exchanges a refresh token for a new pair. A token that comes a second time revokes every token of its sign-in.
- * @throws DomainError `auth.invalid_refresh_token`, `auth.refresh_reused`
+ * Exchanges a refresh token for a new pair. A token that comes a second time ends its sign-in.
+ * @throws DomainError `auth.invalid_refresh_token`, `auth.refresh_reused`, `auth.account_disabled`
  */
 export class RefreshTokensCommand extends Command<SignedIn> {
   constructor(readonly refresh_token: string) {
@@ -18,7 +20,7 @@ export class RefreshTokensCommand extends Command<SignedIn> {
   }
 }
 
-/** Signs out: revokes every token of the sign-in that the given one is of. An unknown token changes nothing. */
+/** Signs out: ends the sign-in that the token is of, access tokens too. An unknown token changes nothing. */
 export class SignOutCommand extends Command<void> {
   constructor(readonly refresh_token: string) {
     super();
@@ -29,60 +31,77 @@ export class SignOutCommand extends Command<void> {
 export class RefreshTokensHandler implements ICommandHandler<RefreshTokensCommand> {
   constructor(
     private readonly transactions: Transactions,
-    private readonly issuer: TokenIssuer,
+    private readonly sessions: Sessions,
+    private readonly audit: AuditLog,
   ) {}
 
   async execute({ refresh_token }: RefreshTokensCommand): Promise<SignedIn> {
-    // A refusal is returned, not thrown: the revocation has to be committed.
+    // A refusal is returned, not thrown: what it has ended, and its line in the audit log, have to be committed.
     const result = await this.transactions.run((tx) => this.exchange(tx, refresh_token));
     if (result instanceof DomainError) throw result;
     return result;
   }
 
   private async exchange(tx: Tx, refresh_token: string): Promise<SignedIn | DomainError> {
-    const now = new Date();
-    const family = await openFamily(tx, refresh_token);
-    const token = family.find(({ token_hash }) => token_hash === hashToken(refresh_token));
-    const outcome = token?.use(now) ?? 'dead';
+    const found = await findToken(tx, refresh_token);
+    if (!found) return invalid();
+    const { token, user } = found;
+    const subject = { type: 'user', id: user.id };
+    const outcome = token.use(new Date());
     if (outcome === 'reused') {
-      for (const relative of family) relative.revoke(now);
-      return refusal(
+      await this.sessions.end(tx, user.id, token.family_id);
+      await this.audit.record({ action: 'auth.refresh_reused', actor: null, subject }, tx);
+      return new DomainError(
+        'unauthenticated',
         'auth.refresh_reused',
         'This refresh token was used before, so its sign-in has been ended. Sign in again.',
       );
     }
-    const user = token && outcome === 'used' ? await tx.em.findOne(User, token.user_id) : null;
-    if (!token || !user)
-      return refusal('auth.invalid_refresh_token', 'This refresh token is not valid any more. Sign in again.');
-    return this.issuer.issue(tx, user, token.family_id);
+    if (outcome === 'used' && !user.disabled_at) return this.sessions.renew(tx, user, token.family_id);
+    await this.audit.record({ action: 'auth.refresh_failed', actor: null, subject }, tx);
+    return outcome === 'used' ? refusal('account_disabled') : invalid();
   }
 }
 
 @CommandHandler(SignOutCommand)
 export class SignOutHandler implements ICommandHandler<SignOutCommand> {
-  constructor(private readonly transactions: Transactions) {}
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly sessions: Sessions,
+    private readonly audit: AuditLog,
+  ) {}
 
   async execute({ refresh_token }: SignOutCommand): Promise<void> {
     await this.transactions.run(async (tx) => {
-      const now = new Date();
-      for (const token of await openFamily(tx, refresh_token)) token.revoke(now);
+      const found = await findToken(tx, refresh_token);
+      if (!found) return;
+      const { id, role } = found.user;
+      const session_id = found.token.family_id;
+      if (!(await this.sessions.end(tx, id, session_id))) return;
+      const actor = { user_id: id, role, session_id };
+      await this.audit.record({ action: 'auth.signed_out', actor, subject: { type: 'user', id } }, tx);
     });
   }
 }
 
-/** All tokens of the sign-in; who else asks for them waits, so that an exchange and a sign-out can't overlap. */
-async function openFamily(tx: Tx, refresh_token: string): Promise<RefreshToken[]> {
-  const db = tx.kysely<IdentityDB>();
-  const known = await db
+/** The token as it is once nobody else can change it any more, and its user. */
+async function findToken(tx: Tx, refresh_token: string): Promise<{ token: RefreshToken; user: User } | undefined> {
+  const token_hash = hashSecret(refresh_token);
+  const known = await tx
+    .kysely<IdentityDB>()
     .selectFrom('refresh_tokens')
-    .select('family_id')
-    .where('token_hash', '=', hashToken(refresh_token))
+    .select('user_id')
+    .where('token_hash', '=', token_hash)
     .executeTakeFirst();
-  if (!known) return [];
-  await sql`select pg_advisory_xact_lock(hashtextextended(${known.family_id}, 0))`.execute(db);
-  return tx.em.find(RefreshToken, { family_id: known.family_id });
+  const user = known && (await lockUser(tx, known.user_id));
+  const token = user && (await tx.em.findOne(RefreshToken, { token_hash }));
+  return token ? { token, user } : undefined;
 }
 
-function refusal(code: string, message: string): DomainError {
-  return new DomainError('unauthenticated', code, message);
+function invalid(): DomainError {
+  return new DomainError(
+    'unauthenticated',
+    'auth.invalid_refresh_token',
+    'This refresh token is not valid any more. Sign in again.',
+  );
 }

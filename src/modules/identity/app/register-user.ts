@@ -11,7 +11,7 @@ import { violatedConstraint } from '../../../common/persistence/database-errors.
 import { PasswordHasher } from '../domain/password-hasher.js';
 import { User } from '../domain/user.entity.js';
 import type { IdentityDB } from './account.js';
-import { TokenIssuer, type SignedIn } from './token-issuer.js';
+import { Sessions, type SignedIn } from './sessions.js';
 
 /** Held while an account is made, so that only one can be the first; the number is "users" in ASCII. */
 const REGISTRATION_LOCK = 0x75_73_65_72_73;
@@ -35,7 +35,7 @@ export class RegisterUserHandler implements ICommandHandler<RegisterUserCommand>
   constructor(
     private readonly transactions: Transactions,
     private readonly hasher: PasswordHasher,
-    private readonly issuer: TokenIssuer,
+    private readonly sessions: Sessions,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -59,7 +59,7 @@ export class RegisterUserHandler implements ICommandHandler<RegisterUserCommand>
     this.checkOpen(first);
     const user = tx.em.create(User, { id: uuidv7(), ...account, role: first ? 'admin' : 'member' }, { persist: true });
     await tx.em.flush();
-    return this.issuer.issue(tx, user);
+    return this.sessions.start(tx, user, 'auth.registered');
   }
 
   private checkOpen(first: boolean): void {

@@ -24,5 +24,28 @@ export const UserSchema = defineEntity({
 });
 
 /** An account. */
-export class User extends UserSchema.class {}
+export class User extends UserSchema.class {
+  /** May administrate the server now. */
+  isActiveAdmin(): boolean {
+    return this.role === 'admin' && !this.disabled_at;
+  }
+
+  /** False when that is the role already. */
+  changeRole(role: UserRole): boolean {
+    if (this.role === role) return false;
+    this.role = role;
+    return true;
+  }
+
+  /** Lets the account sign in no more, or again; false when that is so already. */
+  setDisabled(disabled: boolean, now: Date): boolean {
+    if (Boolean(this.disabled_at) === disabled) return false;
+    this.disabled_at = disabled ? now : null;
+    return true;
+  }
+
+  changePassword(password_hash: string): void {
+    this.password_hash = password_hash;
+  }
+}
 UserSchema.setClass(User);

@@ -4,7 +4,7 @@ import type { Actor } from '../../../common/auth/actor.js';
 import { OutboxHandlers, type DeliveredEvent } from '../../../common/bus/outbox-handlers.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { AgentCompletedEvent, AgentFailedEvent, AgentStartedEvent } from '../../agent/contracts/agent.events.js';
-import { TaskStateChangedEvent } from '../../task/contracts/task.events.js';
+import { TaskCreatedEvent, TaskStateChangedEvent } from '../../task/contracts/task.events.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { TaskState } from '../../task/contracts/task.types.js';
 import { StartRunCommand, StopRunCommand } from '../contracts/run.commands.js';
@@ -29,6 +29,17 @@ export class RunAutomation implements OnModuleInit {
     }
     this.outbox.on(RunStateChangedEvent.topic, (event) => this.sync.followRun(event.aggregate_id));
     this.outbox.on(TaskStateChangedEvent.topic, (event) => this.followTask(event));
+    this.outbox.on(TaskCreatedEvent.topic, (event) => this.startCreated(event));
+  }
+
+  /** A task made with `auto_start` gets its first run; only the first, however often the event comes. */
+  private async startCreated({ aggregate_id: task_id, data }: DeliveredEvent): Promise<void> {
+    const { auto_start, actor_id } = data as { auto_start?: boolean; actor_id: string | null };
+    if (auto_start !== true || actor_id === null) return;
+    const actor: Actor = { user_id: actor_id, role: 'system' }; // what the person may do was checked when the task was made
+    await this.orLog(task_id, async () => {
+      if (!(await this.sync.hadRun(task_id))) await this.commands.execute(new StartRunCommand(actor, task_id));
+    });
   }
 
   /** A person's hand on the card: into progress starts the task's agent, to an end stops it. */
@@ -41,7 +52,7 @@ export class RunAutomation implements OnModuleInit {
     };
     if (run_id !== null || actor_id === null) return; // a run moved it
     const actor: Actor = { user_id: actor_id, role: 'system' }; // what the person may do was checked when the card was moved
-    try {
+    await this.orLog(event.aggregate_id, async () => {
       const task = await this.queries.execute(new GetTaskQuery(actor, event.aggregate_id));
       if (task.state !== new_state) return; // moved on since
       if (new_state === 'IN_PROGRESS' && old_state === 'TODO' && task.agent_type !== null) {
@@ -49,12 +60,16 @@ export class RunAutomation implements OnModuleInit {
       } else if (new_state !== 'IN_PROGRESS' && new_state !== 'BLOCKED' && new_state !== 'TODO') {
         await this.commands.execute(new StopRunCommand(actor, task.id, `the task was moved to ${new_state}`, false));
       }
+    });
+  }
+
+  /** A refusal is final, so it is logged; anything else is tried again by the outbox. */
+  private async orLog(task_id: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
-      this.logger.log(
-        { task_id: event.aggregate_id, code: error.code },
-        `nothing to do for the moved task: ${error.message}`,
-      );
+      this.logger.log({ task_id, code: error.code }, `nothing to do for the task: ${error.message}`);
     }
   }
 }

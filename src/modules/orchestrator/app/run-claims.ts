@@ -14,11 +14,22 @@ export interface ClaimedRun {
   state: RunState;
   attempt: number;
   epoch: number;
+  requested_by: string | null;
   stop_reason: string | null;
   stop_force: boolean;
 }
 
-const CLAIMED = ['id', 'task_id', 'agent_type', 'state', 'attempt', 'epoch', 'stop_reason', 'stop_force'] as const;
+const CLAIMED = [
+  'id',
+  'task_id',
+  'agent_type',
+  'state',
+  'attempt',
+  'epoch',
+  'requested_by',
+  'stop_reason',
+  'stop_force',
+] as const;
 /** Live and dispatched: these have a host and a lease. */
 export const HELD_STATES = ['STARTING', 'RUNNING', 'PAUSED', 'STOPPING'] as const satisfies readonly RunState[];
 
@@ -28,12 +39,17 @@ const now = sql<Date>`now()`;
 /** Claims and leases, each one short statement. The epoch rises with every claim. */
 @Injectable()
 export class RunClaims {
+  private lastHeartbeat: Date | null = null;
+
   constructor(
     private readonly transactions: Transactions,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Takes the next queued run, of the highest priority and then the longest wait; undefined when none waits. */
+  /**
+   * Takes the next queued run, of the highest priority and then the longest wait, and passes those by that wait for
+   * other tasks; undefined when there is none to take.
+   */
   async claimNext(): Promise<ClaimedRun | undefined> {
     return this.db()
       .updateTable('runs')
@@ -54,6 +70,7 @@ export class RunClaims {
           .selectFrom('runs')
           .select('id')
           .where('state', '=', 'QUEUED')
+          .where('waits_for_tasks', '=', false)
           .orderBy('priority', 'desc')
           .orderBy('queued_at')
           .orderBy('id')
@@ -88,13 +105,25 @@ export class RunClaims {
 
   /** Extends the leases of this process; returns the runs it still holds. */
   async heartbeat(): Promise<ClaimedRun[]> {
-    return this.db()
+    const held = await this.db()
       .updateTable('runs')
       .set({ lease_expires_at: leaseEnd })
       .where('lease_owner', '=', LEASE_OWNER)
       .where('state', 'in', HELD_STATES)
       .returning(CLAIMED)
       .execute();
+    this.lastHeartbeat = new Date();
+    return held;
+  }
+
+  /** When this process has last extended its leases; null while it never has. */
+  heardFrom(): Date | null {
+    return this.lastHeartbeat;
+  }
+
+  /** Whether this server's host may take one more run. */
+  async hasRoom(): Promise<boolean> {
+    return (await this.countHeld()) < this.config.agent.max_concurrent_runs;
   }
 
   /** How many runs this server's host works on now. */

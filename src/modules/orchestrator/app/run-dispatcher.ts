@@ -1,7 +1,5 @@
-import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { faultPoint } from '../../../common/ops/fault-points.js';
-import { CONFIG } from '../../../common/config/config.module.js';
-import type { Config } from '../../../common/config/config.js';
 import { Workers, type Worker } from '../../../common/ops/workers.js';
 import { DispatchSignal } from './dispatch-signal.js';
 import { RunClaims } from './run-claims.js';
@@ -18,7 +16,6 @@ export class RunDispatcher implements OnModuleInit, Worker {
   private stopping = false;
 
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
     private readonly claims: RunClaims,
     private readonly driver: RunDriver,
     private readonly signal: DispatchSignal,
@@ -49,7 +46,7 @@ export class RunDispatcher implements OnModuleInit, Worker {
   }
 
   private async dispatch(): Promise<void> {
-    while (!this.stopping && (await this.claims.countHeld()) < this.config.agent.max_concurrent_runs) {
+    while (!this.stopping && (await this.claims.hasRoom())) {
       const run = await this.claims.claimNext();
       if (!run) return;
       this.logger.log({ run_id: run.id, task_id: run.task_id, attempt: run.attempt, epoch: run.epoch }, 'run claimed');

@@ -6,11 +6,12 @@ import { ReleaseAgentCommand } from '../../agent/contracts/agent.commands.js';
 import { RunClaims, type ClaimedRun } from './run-claims.js';
 import { RunDriver } from './run-driver.js';
 import { HEARTBEAT_MS } from './run-rows.js';
+import { RunWaits } from './run-waits.js';
 
 /**
  * The reconcile loop. At start it takes over what this home's last server has left; then, every few seconds, it
- * extends the leases, takes over runs whose lease has run out, lets go of runs that were taken from it, and drives
- * each held run towards what its row wants.
+ * extends the leases, takes over runs whose lease has run out, lets go of runs that were taken from it, drives each
+ * held run towards what its row wants, and looks whether the queued ones still wait for what they say.
  */
 @Injectable()
 export class RunKeeper implements OnModuleInit, Worker {
@@ -24,6 +25,7 @@ export class RunKeeper implements OnModuleInit, Worker {
   constructor(
     private readonly claims: RunClaims,
     private readonly driver: RunDriver,
+    private readonly waits: RunWaits,
     private readonly commands: CommandBus,
     private readonly workers: Workers,
   ) {}
@@ -49,6 +51,7 @@ export class RunKeeper implements OnModuleInit, Worker {
         await this.takeOver(first ? 'all' : 'expired');
         first = false;
         await this.keep();
+        if (!this.stopping) await this.waits.reviewSome();
       } catch (error) {
         this.logger.error({ err: error }, 'reconciling failed; again soon');
       }

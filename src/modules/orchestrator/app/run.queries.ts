@@ -1,17 +1,15 @@
 import { QueryBus, QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
-import { sql } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import type { Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
-import { Transactions } from '../../../common/persistence/transactions.js';
-import type { Page, PageRequest } from '../../../common/validation/page.js';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
-import { FindAttemptAgentQuery, GetProgressQuery } from '../../agent/contracts/agent.queries.js';
-import { GetTaskQuery, ListVisibleBoardsQuery } from '../../task/contracts/task.queries.js';
-import type { TaskState } from '../../task/contracts/task.types.js';
+import { Transactions } from '../../../common/persistence/transactions.js';
+import { decodePosition } from '../../../common/validation/cursor.js';
+import { newestFirst, type Page, type PageRequest } from '../../../common/validation/page.js';
+import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import { FindTasksWithLiveRunQuery } from '../contracts/run.queries.js';
 import type { RunState } from '../contracts/run.types.js';
 import { LIVE_RUN_STATES } from '../domain/run-state.js';
-import { RunClaims } from './run-claims.js';
 import type { RunDB } from './run-rows.js';
 
 @QueryHandler(FindTasksWithLiveRunQuery)
@@ -31,152 +29,74 @@ export class FindTasksWithLiveRunHandler implements IQueryHandler<FindTasksWithL
   }
 }
 
-/** How the orchestrator of this server is doing. */
-export interface OrchestratorStatus {
-  status: 'running';
-  active_agents: number;
-  queued_tasks: number;
-  uptime_seconds: number;
-  last_heartbeat: string;
-}
-
-export class GetOrchestratorStatusQuery extends Query<OrchestratorStatus> {}
-
-@QueryHandler(GetOrchestratorStatusQuery)
-export class GetOrchestratorStatusHandler implements IQueryHandler<GetOrchestratorStatusQuery> {
-  constructor(
-    private readonly transactions: Transactions,
-    private readonly claims: RunClaims,
-  ) {}
-
-  async execute(): Promise<OrchestratorStatus> {
-    const { queued } = await this.transactions
-      .kysely<RunDB>()
-      .selectFrom('runs')
-      .select((by) => by.fn.countAll<number>().as('queued'))
-      .where('state', '=', 'QUEUED')
-      .executeTakeFirstOrThrow();
-    return {
-      status: 'running',
-      active_agents: await this.claims.countHeld(),
-      queued_tasks: queued,
-      uptime_seconds: Math.floor(process.uptime()),
-      last_heartbeat: new Date().toISOString(),
-    };
-  }
-}
-
-export interface QueuedRun {
+/** A run as the members of its board see it. Times are RFC 3339. */
+export interface RunRecord {
+  id: string;
   task_id: string;
-  run_id: string;
+  state: RunState;
+  agent_type: string;
   priority: number;
+  /** 0 while it was never claimed. */
+  attempt: number;
+  waits_for_tasks: boolean;
+  /** Null when that user was deleted since. */
+  requested_by: string | null;
+  stop_reason: string | null;
+  failure_code: string | null;
+  failure_message: string | null;
   queued_at: string;
-  /** Null: nothing is known yet to estimate it from. */
-  estimated_start: string | null;
+  started_at: string | null;
+  finished_at: string | null;
+  created_at: string;
 }
 
-/** The queue as far as the actor may see it, in the order it will be served. */
-export class GetQueueQuery extends Query<Page<QueuedRun>> {
+/** The runs of a task, newest first. @throws DomainError `task.not_found` */
+export class ListRunsQuery extends Query<Page<RunRecord>> {
   constructor(
     readonly actor: Actor,
+    readonly task_id: string,
     readonly page: PageRequest,
   ) {
     super();
   }
 }
 
-@QueryHandler(GetQueueQuery)
-export class GetQueueHandler implements IQueryHandler<GetQueueQuery> {
+@QueryHandler(ListRunsQuery)
+export class ListRunsHandler implements IQueryHandler<ListRunsQuery> {
   constructor(
     private readonly transactions: Transactions,
     private readonly queries: QueryBus,
   ) {}
 
-  async execute({ actor, page }: GetQueueQuery): Promise<Page<QueuedRun>> {
-    const boards = await this.queries.execute(new ListVisibleBoardsQuery(actor));
-    let queued = this.transactions.kysely<RunDB>().selectFrom('runs').where('state', '=', 'QUEUED');
-    if (boards !== 'all') queued = queued.where('board_id', '=', sql<string>`any(${boards}::uuid[])`);
-    const { total } = await queued.select((by) => by.fn.countAll<number>().as('total')).executeTakeFirstOrThrow();
-    const rows = await queued
-      .select(['id', 'task_id', 'priority', 'queued_at'])
-      .orderBy('priority', 'desc')
-      .orderBy('queued_at')
-      .orderBy('id')
-      .limit(page.limit)
-      .offset(page.offset)
-      .execute();
-    const items = rows.map(({ id, task_id, priority, queued_at }) => {
-      return { task_id, run_id: id, priority, queued_at: toTimestamp(queued_at), estimated_start: null };
-    });
-    return { items, total: total, next_cursor: null };
-  }
-}
-
-/** How the task's latest run goes. */
-export interface RunStatus {
-  task_id: string;
-  state: TaskState;
-  run_id: string | null;
-  run_state: RunState | null;
-  attempt: number | null;
-  agent_instance_id: string | null;
-  agent_type: string | null;
-  queued_at: string | null;
-  started_at: string | null;
-  finished_at: string | null;
-  progress: number | null;
-  current_operation: string | null;
-  estimated_completion: string | null;
-  failure_code: string | null;
-  failure_message: string | null;
-}
-
-export class GetRunStatusQuery extends Query<RunStatus> {
-  constructor(
-    readonly actor: Actor,
-    readonly task_id: string,
-  ) {
-    super();
-  }
-}
-
-@QueryHandler(GetRunStatusQuery)
-export class GetRunStatusHandler implements IQueryHandler<GetRunStatusQuery> {
-  constructor(
-    private readonly transactions: Transactions,
-    private readonly queries: QueryBus,
-  ) {}
-
-  async execute({ actor, task_id }: GetRunStatusQuery): Promise<RunStatus> {
-    const task = await this.queries.execute(new GetTaskQuery(actor, task_id));
-    const run = await this.transactions
-      .kysely<RunDB>()
-      .selectFrom('runs')
+  async execute({ actor, task_id, page }: ListRunsQuery): Promise<Page<RunRecord>> {
+    const after = page.cursor === null ? null : decodePosition(page.cursor);
+    await this.queries.execute(new GetTaskQuery(actor, task_id));
+    const runs = this.transactions.kysely<RunDB>().selectFrom('runs').where('task_id', '=', task_id);
+    const { total } = await runs.select((by) => by.fn.countAll<number>().as('total')).executeTakeFirstOrThrow();
+    const rows = await runs
       .selectAll()
-      .where('task_id', '=', task_id)
-      .orderBy('queued_at', 'desc')
+      .$if(after !== null, (query) =>
+        query.where(sql<boolean>`(created_at, id) < (${after?.created_at}, ${after?.id})`),
+      )
+      .orderBy('created_at', 'desc')
       .orderBy('id', 'desc')
-      .limit(1)
-      .executeTakeFirst();
-    const agent =
-      run && run.attempt > 0 ? await this.queries.execute(new FindAttemptAgentQuery(run.id, run.attempt)) : null;
-    const told = agent ? await this.queries.execute(new GetProgressQuery(agent.id)) : null;
-    return {
-      task_id,
-      state: task.state,
-      run_id: run?.id ?? null,
-      run_state: run?.state ?? null,
-      attempt: run?.attempt ?? null,
-      agent_instance_id: agent?.id ?? null,
-      agent_type: run?.agent_type ?? task.agent_type,
-      queued_at: toTimestamp(run?.queued_at),
-      started_at: toTimestamp(run?.started_at),
-      finished_at: toTimestamp(run?.finished_at),
-      progress: told?.progress ?? null,
-      current_operation: told?.message ?? null,
-      estimated_completion: null,
-      failure_code: run?.failure_code ?? null,
-      failure_message: run?.failure_message ?? null,
-    };
+      .offset(page.offset)
+      .limit(page.limit + 1)
+      .execute();
+    return newestFirst(rows.map(toRunRecord), page, total);
   }
+}
+
+function toRunRecord(row: Selectable<RunDB['runs']>): RunRecord {
+  const { id, task_id, state, agent_type, priority, attempt } = row;
+  const { waits_for_tasks, requested_by, stop_reason, failure_code, failure_message } = row;
+  return {
+    ...{ id, task_id, state, agent_type, priority, attempt },
+    ...{ waits_for_tasks: state === 'QUEUED' && waits_for_tasks, requested_by },
+    ...{ stop_reason, failure_code, failure_message },
+    queued_at: toTimestamp(row.queued_at),
+    started_at: toTimestamp(row.started_at),
+    finished_at: toTimestamp(row.finished_at),
+    created_at: toTimestamp(row.created_at),
+  };
 }

@@ -1,11 +1,10 @@
 import { CommandBus, CommandHandler, QueryBus, type ICommandHandler } from '@nestjs/cqrs';
 import { v7 as uuidv7 } from 'uuid';
-import { DomainError, notFound } from '../../../common/errors/domain-error.js';
-import { violatedConstraint } from '../../../common/persistence/database-errors.js';
-import { Transactions } from '../../../common/persistence/transactions.js';
+import { DomainError } from '../../../common/errors/domain-error.js';
+import { Idempotency } from '../../../common/idempotency/idempotency.js';
 import { GetStartableAgentTypeQuery } from '../../agent/contracts/agent.queries.js';
 import { ReopenTaskCommand } from '../../task/contracts/task.commands.js';
-import { GetTaskQuery } from '../../task/contracts/task.queries.js';
+import { FindOpenDependenciesQuery, GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { TaskView } from '../../task/contracts/task.types.js';
 import { StartRunCommand, type RunReceipt } from '../contracts/run.commands.js';
 import { FindTasksWithLiveRunQuery } from '../contracts/run.queries.js';
@@ -13,6 +12,7 @@ import { RunStateChangedEvent } from '../contracts/run.events.js';
 import { Run } from '../domain/run.entity.js';
 import { DispatchSignal } from './dispatch-signal.js';
 import { receipt } from './run-rows.js';
+import { alreadyLive, refusalOf, requireStartable } from './start-refusals.js';
 import { RunSync } from './sync-run.js';
 
 const FORCED_PRIORITY = 10; // the highest there is
@@ -21,46 +21,62 @@ const FORCED_PRIORITY = 10; // the highest there is
 @CommandHandler(StartRunCommand)
 export class StartRunHandler implements ICommandHandler<StartRunCommand> {
   constructor(
-    private readonly transactions: Transactions,
+    private readonly idempotency: Idempotency,
     private readonly queries: QueryBus,
     private readonly commands: CommandBus,
     private readonly signal: DispatchSignal,
     private readonly sync: RunSync,
   ) {}
 
-  async execute({ actor, task_id, options }: StartRunCommand): Promise<RunReceipt> {
+  async execute(command: StartRunCommand): Promise<RunReceipt> {
+    const { actor, task_id, once } = command;
     await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
+    const before = await this.idempotency.answered<RunReceipt>(actor, once);
+    if (before) return before;
+    try {
+      return await this.start(command);
+    } catch (error) {
+      // The same request sent twice at once: what the faster one did may be what stood in our way.
+      const first = error instanceof DomainError ? await this.idempotency.answered<RunReceipt>(actor, once) : undefined;
+      if (first) return first;
+      throw error;
+    }
+  }
+
+  private async start(command: StartRunCommand): Promise<RunReceipt> {
+    const { actor, task_id, options } = command;
     await this.sync.followLatest(task_id); // the end of the run before is the task's first
     const task = await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
-    if (!options.force) requireStartable(task);
+    requireStartable(task, options.force ?? false);
     const agent_type = await this.startableAgentType(options.agent_type ?? task.agent_type);
     if (options.force) {
       await this.requireNoLiveRun(task_id);
       await this.commands.execute(new ReopenTaskCommand(actor, task_id, 'started again'));
     }
-    const priority = options.force ? FORCED_PRIORITY : (options.priority ?? task.priority);
+    return this.queue(command, task, agent_type);
+  }
+
+  private async queue({ actor, options, once }: StartRunCommand, task: TaskView, agent_type: string) {
+    // What changes after this look is seen by the review that the run's own event causes.
+    const open = await this.queries.execute(new FindOpenDependenciesQuery([task.id]));
     try {
-      return await this.transactions.run(async (tx) => {
+      return await this.idempotency.run(actor, once, async (tx) => {
         const run = tx.em.create(Run, {
           id: uuidv7(),
-          task_id,
+          task_id: task.id,
           board_id: task.board_id,
           agent_type,
-          priority,
+          priority: options.force ? FORCED_PRIORITY : (options.priority ?? task.priority),
+          waits_for_tasks: open.length > 0,
           requested_by: actor.user_id,
         });
         await tx.em.flush();
-        tx.emit(new RunStateChangedEvent(run.id, run.version, { task_id, state: run.state }));
+        tx.emit(new RunStateChangedEvent(run.id, run.version, { task_id: task.id, state: run.state }));
         tx.afterCommit(() => this.signal.ring());
         return receipt(run, null);
       });
     } catch (error) {
-      const violated = violatedConstraint(error);
-      if (violated === 'runs_one_live_per_task') {
-        throw alreadyLive();
-      }
-      if (violated === 'runs_task_id_fkey') throw notFound('task'); // deleted a moment ago
-      throw error;
+      throw refusalOf(error) ?? error;
     }
   }
 
@@ -80,22 +96,4 @@ export class StartRunHandler implements ICommandHandler<StartRunCommand> {
     }
     return (await this.queries.execute(new GetStartableAgentTypeQuery(name))).name;
   }
-}
-
-function requireStartable({ state }: TaskView): void {
-  if (state === 'TODO' || state === 'IN_PROGRESS') return;
-  throw new DomainError(
-    'conflict',
-    'run.task_not_startable',
-    `A task in ${state} is not started. Reopen it (state TODO), or use force.`,
-    { state },
-  );
-}
-
-function alreadyLive(): DomainError {
-  return new DomainError(
-    'conflict',
-    'run.already_live',
-    'This task has a run under way. Stop it first, or wait for its end.',
-  );
 }

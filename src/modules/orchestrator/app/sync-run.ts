@@ -56,16 +56,32 @@ export class RunSync {
     if (trigger && trigger !== 'agent_running') faultPoint('run.ended');
   }
 
-  /** The task follows its run; a run that another one has followed has nothing to say any more. */
+  /** The task follows its run, as soon as that is more than claimed: a claimed one may go back into the queue. */
   async followRun(runId: string): Promise<void> {
     const run = await this.read(runId);
-    if (run && (await this.latestOf(run.task_id))?.id === runId) await this.tellTask(run);
+    if (run && run.state !== 'STARTING') await this.tellTaskOf(run);
+  }
+
+  /** The task goes into progress with its run, which is about to be launched or was. */
+  async dispatch(runId: string): Promise<void> {
+    const run = await this.read(runId);
+    if (run) await this.tellTaskOf(run);
+  }
+
+  /** Whether a run of the task was ever queued. */
+  async hadRun(taskId: string): Promise<boolean> {
+    return (await this.latestOf(taskId)) !== null;
   }
 
   /** The task takes over the end of its latest run, if that has not happened yet. */
   async followLatest(taskId: string): Promise<void> {
     const run = await this.latestOf(taskId);
     if (run && !isLive(run.state)) await this.tellTask(run);
+  }
+
+  /** A run that another one has followed has nothing to say any more. */
+  private async tellTaskOf(run: Run): Promise<void> {
+    if ((await this.latestOf(run.task_id))?.id === run.id) await this.tellTask(run);
   }
 
   private async tellTask(run: Run): Promise<void> {

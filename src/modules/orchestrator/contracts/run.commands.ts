@@ -12,9 +12,11 @@ export interface RunReceipt {
 }
 
 /**
- * Queues a run of the task.
- * @throws DomainError `task.not_found`, `board.forbidden`, `run.already_live`, `run.task_not_startable`,
- *   `run.no_agent_type`, `agent_type.not_found`, `agent_type.disabled`, `agent_type.unsupported_protocol`
+ * Queues a run of the task. While the task depends on others that are not completed the run waits in the queue, and
+ * nothing overrides that, `force` neither: what the task builds on is not there yet.
+ * @throws DomainError `task.not_found`, `board.forbidden`, `task.archived`, `run.already_live`,
+ *   `run.task_not_startable`, `run.no_agent_type`, `agent_type.not_found`, `agent_type.disabled`,
+ *   `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`, `idempotency.key_reused`, `auth.user_gone`
  */
 export class StartRunCommand extends Command<RunReceipt> {
   constructor(
@@ -28,6 +30,34 @@ export class StartRunCommand extends Command<RunReceipt> {
       /** Start even a finished or blocked task, ahead of its priority. */
       force?: boolean;
     } = {},
+    /** The `Idempotency-Key` of the request, and the hash of what it asks for: the same key gives the same receipt. */
+    readonly once: { key: string; fingerprint: string } | null = null,
+  ) {
+    super();
+  }
+}
+
+/**
+ * Holds the agent of the task's live run still. No runtime can do it yet.
+ * @throws DomainError `task.not_found`, `board.forbidden`, `run.none_live`, `run.pause_unsupported`
+ */
+export class PauseRunCommand extends Command<RunReceipt> {
+  constructor(
+    readonly actor: Actor,
+    readonly task_id: string,
+  ) {
+    super();
+  }
+}
+
+/**
+ * Lets a paused agent go on. No runtime can pause one yet.
+ * @throws DomainError `task.not_found`, `board.forbidden`, `run.none_live`, `run.pause_unsupported`
+ */
+export class ResumeRunCommand extends Command<RunReceipt> {
+  constructor(
+    readonly actor: Actor,
+    readonly task_id: string,
   ) {
     super();
   }

@@ -65,5 +65,19 @@ export class Run extends RunSchema.class {
     }
     return true;
   }
+
+  /**
+   * Goes back into the queue from a claim that has launched nothing, to wait for other tasks; says whether it did.
+   * Nothing knows the attempt, so its number is used again; the epoch keeps rising.
+   */
+  putBack(): boolean {
+    if (this.state !== 'STARTING' || !this.apply('requeue', new Date())) return false;
+    this.attempt -= 1;
+    this.host_id = null;
+    this.lease_owner = null;
+    this.lease_expires_at = null;
+    this.waits_for_tasks = true;
+    return true;
+  }
 }
 RunSchema.setClass(Run);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startStreamApp, type StreamApp } from '../../../../test/support/stream-app.js';
+import { FRIENDLY_ORIGIN, startStreamApp, type StreamApp } from '../../../../test/support/stream-app.js';
 import { AcpTestClient } from '../../../../test/support/stream-clients.js';
 
 let server: StreamApp;
@@ -39,9 +39,9 @@ describe('the handshake', () => {
     await expect(open({ a: 'b' }).connected()).rejects.toMatchObject({ data: { code: 'auth.required' } });
   });
 
-  it('refuses pages of other origins, but not its own', async () => {
+  it('refuses pages of other origins, but not its own and those of the configuration', async () => {
     await expect(connect({ extraHeaders: { origin: 'http://evil.example' } })).rejects.toThrow(/websocket error/);
-    await connect({ extraHeaders: { origin: server.url } });
+    for (const origin of [server.url, FRIENDLY_ORIGIN]) await connect({ extraHeaders: { origin } });
   });
 
   it('lets nobody stay in the namespace that Socket.IO opens by itself', async () => {

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { Logger } from '@nestjs/common';
 import {
   Ack,
@@ -10,21 +11,22 @@ import {
   type OnGatewayInit,
 } from '@nestjs/websockets';
 import type { Namespace, ServerOptions, Socket } from 'socket.io';
-import { bearerToken, TokenService, type VerifiedToken } from '../../../common/auth/token.service.js';
+import type { Principal } from '../../../common/auth/principal.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { toDomainError } from '../../../common/errors/problem.js';
 import { StreamConnections } from '../app/stream-connections.js';
 import { StreamControl } from '../app/stream-control.js';
 import { Subscriptions } from '../app/subscriptions.js';
 import type { StreamConnection } from '../app/stream-connection.js';
-import { isAllowedOrigin } from './origin.js';
+import { shareWithOrigins } from './origin.js';
 import { SocketIoSink } from './socket-io.sink.js';
 import { socketProblem } from './socket-problem.js';
 import { controlSchema, parseRequest, subscribeSchema, unsubscribeSchema } from './stream-requests.js';
+import { SocketAccess } from './ws-handshake-access.js';
 
 /** What a socket carries: the token of its handshake, and its connection once it is open. */
 interface SocketData {
-  token: VerifiedToken;
+  token: Principal;
   connection?: StreamConnection;
 }
 type AcpSocket = Socket<
@@ -43,7 +45,6 @@ const OPTIONS: Partial<ServerOptions> = {
   serveClient: false,
   pingInterval: 15_000,
   pingTimeout: 20_000,
-  allowRequest: (request, decide) => decide(null, isAllowedOrigin(request)),
 };
 
 /** Socket.IO, namespace `/acp`: subscriptions and control with acknowledgements, messages in arrays. */
@@ -54,13 +55,17 @@ export class AcpGateway
   private readonly logger = new Logger(AcpGateway.name);
 
   constructor(
-    private readonly tokens: TokenService,
+    private readonly access: SocketAccess,
     private readonly connections: StreamConnections,
     private readonly subscriptions: Subscriptions,
     private readonly controls: StreamControl,
   ) {}
 
   afterInit(namespace: Namespace): void {
+    const { engine } = namespace.server;
+    const isAllowed = (request: IncomingMessage): boolean => this.access.allowsOrigin(request);
+    engine.opts.allowRequest = (request, decide) => decide(null, isAllowed(request));
+    engine.use(shareWithOrigins(isAllowed));
     // Socket.IO opens '/' to everybody; nothing is there, so nobody may stay.
     namespace.server
       .of('/')
@@ -115,10 +120,8 @@ export class AcpGateway
 
   private async authenticate(socket: AcpSocket, next: (refused?: Error) => void): Promise<void> {
     try {
-      const given: unknown = socket.handshake.auth['token'];
-      const token = typeof given === 'string' ? given : bearerToken(socket.handshake.headers.authorization);
-      if (!token) throw new DomainError('unauthenticated', 'auth.required', 'Send an access token: auth: {token}.');
-      socket.data.token = await this.tokens.verify(token);
+      const { token, ticket } = socket.handshake.auth;
+      socket.data.token = await this.access.admit(socket.request, { token: textOf(token), ticket: textOf(ticket) });
     } catch (error) {
       next(refusal(error));
       return;
@@ -143,6 +146,10 @@ export class AcpGateway
       else socket.emit('error', { code: problem.code, detail: problem.detail });
     }
   }
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** What `connect_error` shows: `message`, and `data: {code}`. */

@@ -1,16 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import { Injectable } from '@nestjs/common';
-import { bearerToken, TokenService, type VerifiedToken } from '../../../common/auth/token.service.js';
+import type { Principal } from '../../../common/auth/principal.js';
+import { bearerToken } from '../../../common/auth/token.service.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
 import { StreamSource } from '../app/stream-source.js';
-import { isAllowedOrigin } from './origin.js';
+import { SocketAccess, type Shown } from './ws-handshake-access.js';
 
 const PATH = /^\/api\/v1\/orchestrator\/(?:tasks\/([^/]+)\/)?stream$/;
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
 /** What a client has asked for by opening a plain WebSocket, after all checks. */
 export interface Admission {
-  token: VerifiedToken;
+  token: Principal;
   /** The task whose stream it is; none on the global path. */
   task_id?: string;
   /** The last `seq` the client has; none to start at the present. */
@@ -22,30 +23,22 @@ export interface Admission {
 @Injectable()
 export class WsHandshake {
   constructor(
-    private readonly tokens: TokenService,
+    private readonly access: SocketAccess,
     private readonly source: StreamSource,
   ) {}
 
   /**
-   * @throws DomainError `route.not_found`, `origin.forbidden`, `auth.required`, `auth.invalid_token`,
-   *   `auth.token_expired`, `request.invalid`, `task.not_found`
+   * @throws DomainError `route.not_found`, `origin.forbidden`, `request.invalid`, `task.not_found`, and what
+   *   {@link SocketAccess.admit} throws
    */
   async admit(request: IncomingMessage): Promise<Admission> {
     const url = URL.parse(request.url ?? '', 'http://localhost');
     const path = url && PATH.exec(url.pathname);
     if (!path) throw new DomainError('not_found', 'route.not_found', 'There is no WebSocket at this address.');
-    if (!isAllowedOrigin(request)) {
+    if (!this.access.allowsOrigin(request)) {
       throw new DomainError('forbidden', 'origin.forbidden', 'Pages of other origins may not open a socket here.');
     }
-    const text = bearerToken(request.headers.authorization) ?? url.searchParams.get('token');
-    if (!text) {
-      throw new DomainError(
-        'unauthenticated',
-        'auth.required',
-        'Send an access token: as Authorization: Bearer, or as ?token=.',
-      );
-    }
-    const token = await this.tokens.verify(text);
+    const token = await this.access.admit(request, shownIn(request, url.searchParams));
     const options = { token, batch: readBatch(url.searchParams), after: readAfter(url.searchParams) };
     if (path[1] === undefined) {
       if (options.after === undefined) return options;
@@ -57,6 +50,12 @@ export class WsHandshake {
     if (visible.length === 0) throw notFound('task');
     return { ...options, task_id };
   }
+}
+
+/** A header goes before `?token=`; an empty parameter is none. */
+function shownIn({ headers: { authorization } }: IncomingMessage, query: URLSearchParams): Shown {
+  const token = bearerToken(authorization) ?? query.get('token');
+  return { token: token || undefined, ticket: query.get('ticket') || undefined };
 }
 
 function readAfter(query: URLSearchParams): number | undefined {

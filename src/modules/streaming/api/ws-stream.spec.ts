@@ -70,7 +70,7 @@ describe('the stream of a task', () => {
       force: false,
     });
     for (const [request, code] of [
-      [{ type: 'control', action: 'pause' }, 'control.unsupported_action'],
+      [{ type: 'control', action: 'fly' }, 'control.unsupported_action'],
       [{ type: 'control', action: 'stop', task_id: randomUUID() }, 'request.invalid'],
       [{ action: 'subscribe', task_ids: [task] }, 'request.invalid'],
       ['{', 'request.malformed'],

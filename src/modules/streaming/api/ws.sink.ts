@@ -4,12 +4,12 @@ import type { StreamEntry } from '../domain/stream-entry.js';
 import type { ResetFrame, StreamEnd, StreamSink } from '../domain/stream-sink.js';
 
 /** RFC 6455, section 7.4.1, and the IANA registry for 1013. */
-const CLOSE_CODES: Record<StreamEnd['code'], number> = {
-  'auth.token_expired': 1008,
+const CLOSE_CODES: Record<Exclude<StreamEnd['code'], `auth.${string}`>, number> = {
   'stream.too_slow': 1013,
   'server.shutting_down': 1001,
   'server.error': 1011,
 };
+const POLICY = 1008; // whoever may not be here, or not any more
 const CLOSING_MS = 500; // what a client gets to answer the close frame
 
 /** A plain WebSocket client: one message a frame, or arrays of messages when it has asked for batches. */
@@ -46,7 +46,7 @@ export class WsSink implements StreamSink {
   }
 
   close({ code, detail }: StreamEnd): void {
-    this.socket.close(CLOSE_CODES[code], `${code}: ${detail}`.slice(0, 120)); // a close frame takes 123 bytes
+    this.socket.close(isKnown(code) ? CLOSE_CODES[code] : POLICY, `${code}: ${detail}`.slice(0, 120)); // a close frame takes 123 bytes
     setTimeout(() => this.socket.terminate(), CLOSING_MS).unref();
   }
 
@@ -62,4 +62,8 @@ export class WsSink implements StreamSink {
       if (--this.underWay === 0) this.listener();
     });
   }
+}
+
+function isKnown(code: StreamEnd['code']): code is keyof typeof CLOSE_CODES {
+  return code in CLOSE_CODES;
 }

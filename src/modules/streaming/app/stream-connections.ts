@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { VerifiedToken } from '../../../common/auth/token.service.js';
+import type { Principal } from '../../../common/auth/principal.js';
 import type { StreamEnd, StreamSink } from '../domain/stream-sink.js';
 import { RequestQueue } from './request-queue.js';
 import { StreamConnection } from './stream-connection.js';
@@ -23,7 +23,7 @@ export class StreamConnections {
   ) {}
 
   /** A connection without subscriptions. It ends when the token expires, when its reader is disposed, or closed. */
-  add(sink: StreamSink, token: VerifiedToken): StreamConnection {
+  add(sink: StreamSink, token: Principal): StreamConnection {
     const requests = new RequestQueue(this.limits.pendingRequests, {
       room: async () => connection.reader.room(),
       overrun: () => connection.reader.closeIfClogged(),
@@ -42,6 +42,11 @@ export class StreamConnections {
     this.open.add(connection);
     if (this.ended) connection.reader.close(this.ended);
     return connection;
+  }
+
+  /** Those that are open now. */
+  get all(): StreamConnection[] {
+    return [...this.open];
   }
 
   /** Ends all connections, and from now on every new one. */

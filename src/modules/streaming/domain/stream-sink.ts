@@ -8,7 +8,7 @@ export interface ResetFrame {
 
 /** Why the server ends a stream. `code` is stable, `detail` is for people. */
 export interface StreamEnd {
-  code: 'auth.token_expired' | 'stream.too_slow' | 'server.shutting_down' | 'server.error';
+  code: `auth.${string}` | 'stream.too_slow' | 'server.shutting_down' | 'server.error';
   detail: string;
 }
 

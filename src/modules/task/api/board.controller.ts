@@ -12,11 +12,16 @@ import type { Actor } from '../../../common/auth/actor.js';
 import { CurrentActor } from '../../../common/auth/auth.decorators.js';
 import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import { ETAG_HEADER, IfMatch, WithEtag } from '../../../common/http/etag.js';
+import { Once } from '../../../common/idempotency/once.decorator.js';
+import type { OnceKey } from '../../../common/idempotency/idempotency.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
 import { PageQuery, pageRequest } from '../../../common/validation/page.dto.js';
-import { CreateBoardCommand, DeleteBoardCommand, UpdateBoardCommand } from '../app/board.crud.js';
+import { CreateBoardCommand, UpdateBoardCommand } from '../app/board.crud.js';
 import { GetBoardQuery, ListBoardsQuery } from '../app/board.queries.js';
+import { BoardDetailsDto } from './board-details.dto.js';
+import { DeleteBoardCommand } from '../app/delete-board.js';
 import { BoardDto, BoardListDto, CreateBoardRequest, UpdateBoardRequest } from './board.dto.js';
+import { DeleteQuery } from './force.dto.js';
 
 @ApiTags('boards')
 @ApiBearerAuth()
@@ -31,9 +36,13 @@ export class BoardController {
   @WithEtag()
   @ApiOperation({ operationId: 'createBoard', summary: 'Make a board; you are its owner' })
   @ApiCreatedResponse({ type: BoardDto, description: 'The new board.', headers: ETAG_HEADER })
-  @ApiProblems(400, 401, 413, 415)
-  create(@CurrentActor() actor: Actor, @Body() { name, description = null }: CreateBoardRequest): Promise<BoardDto> {
-    return this.commands.execute(new CreateBoardCommand(actor, { name, description }));
+  @ApiProblems(400, [401, 'auth.user_gone'], [409, 'idempotency.key_reused'], 413, 415)
+  create(
+    @CurrentActor() actor: Actor,
+    @Body() { name, description = null }: CreateBoardRequest,
+    @Once() once: OnceKey | null,
+  ): Promise<BoardDto> {
+    return this.commands.execute(new CreateBoardCommand(actor, { name, description }, once));
   }
 
   @Get()
@@ -51,9 +60,9 @@ export class BoardController {
   @Get(':boardId')
   @WithEtag()
   @ApiOperation({ operationId: 'getBoard', summary: 'One board' })
-  @ApiOkResponse({ type: BoardDto, description: 'The board.', headers: ETAG_HEADER })
+  @ApiOkResponse({ type: BoardDetailsDto, description: 'The board.', headers: ETAG_HEADER })
   @ApiProblems(400, 401, [404, 'board.not_found'])
-  get(@CurrentActor() actor: Actor, @IdParam('boardId') id: string): Promise<BoardDto> {
+  get(@CurrentActor() actor: Actor, @IdParam('boardId') id: string): Promise<BoardDetailsDto> {
     return this.queries.execute(new GetBoardQuery(actor, id));
   }
 
@@ -80,14 +89,15 @@ export class BoardController {
     401,
     [403, 'board.forbidden'],
     [404, 'board.not_found'],
-    [409, 'board.run_live'],
+    [409, 'board.run_live', 'task.still_stopping'],
     [412, 'precondition.stale'],
   )
   async delete(
     @CurrentActor() actor: Actor,
     @IdParam('boardId') id: string,
     @IfMatch() versions: number[] | null,
+    @Query() { force }: DeleteQuery,
   ): Promise<void> {
-    await this.commands.execute(new DeleteBoardCommand(actor, id, versions));
+    await this.commands.execute(new DeleteBoardCommand(actor, id, versions, force));
   }
 }

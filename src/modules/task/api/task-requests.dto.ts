@@ -1,9 +1,11 @@
 import { IsOptional } from 'class-validator';
 import { ApiProperty } from '@nestjs/swagger';
 import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
-import { IsText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
+import { IsFlag, IsText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
 import { IsGitBranch, IsRepositoryUrl } from '../../../common/validation/git.decorator.js';
 import { IsJsonObject } from '../../../common/validation/is-json-object.decorator.js';
+import { MAX_DEPENDENCIES } from '../domain/task-dependencies.js';
+import { IsUuidList } from './uuid-list.decorator.js';
 
 const TITLE = { min: 1, max: 500, trim: true };
 /** At most 128,000 bytes of UTF-8: Linux hands no longer one than 131,071 to an agent in its environment. */
@@ -23,6 +25,7 @@ export const EXAMPLE = {
   agent_type: 'gemini-agent',
   repository_url: 'https://git.example.com/shop/website.git',
   branch: 'main',
+  depends_on: ['019ac1a5-7c1e-7000-8000-000000000004'],
 };
 
 export class CreateTaskRequest {
@@ -64,6 +67,18 @@ export class CreateTaskRequest {
   @IsJsonObject()
   @ApiProperty({ example: { ticket: 'SHOP-17' } })
   metadata?: Record<string, unknown> = {};
+
+  /** Tasks of the same board that have to be COMPLETED before it is started. */
+  @MayBeAbsent()
+  @IsUuidList({ max: MAX_DEPENDENCIES })
+  @ApiProperty({ example: EXAMPLE.depends_on })
+  depends_on?: string[] = [];
+
+  /** Queue a run at once; needs `agent_type`. It waits there while the task depends on others. */
+  @MayBeAbsent()
+  @IsFlag()
+  @ApiProperty({ example: false })
+  auto_start?: boolean = false;
 }
 
 /** What is absent stays as it is; null empties. The state is changed elsewhere. */
@@ -104,4 +119,10 @@ export class UpdateTaskRequest {
   @IsJsonObject()
   @ApiProperty({ example: { ticket: 'SHOP-17' } })
   metadata?: Record<string, unknown>;
+
+  /** Replaces the list. Tasks of the same board, without a cycle. */
+  @MayBeAbsent()
+  @IsUuidList({ max: MAX_DEPENDENCIES })
+  @ApiProperty({ example: EXAMPLE.depends_on })
+  depends_on?: string[];
 }

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Post, Put, Query } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import {
   ApiBearerAuth,
@@ -9,17 +9,16 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import type { Actor } from '../../../common/auth/actor.js';
-import { CurrentActor } from '../../../common/auth/auth.decorators.js';
+import { AllowAgentKey, CurrentActor } from '../../../common/auth/auth.decorators.js';
 import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import { ETAG_HEADER, IfMatch, WithEtag } from '../../../common/http/etag.js';
+import { Once } from '../../../common/idempotency/once.decorator.js';
+import type { OnceKey } from '../../../common/idempotency/idempotency.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
-import { PageQuery, pageRequest } from '../../../common/validation/page.dto.js';
-import { MoveTaskCommand } from '../app/move-task.js';
-import { CreateTaskCommand, DeleteTaskCommand, UpdateTaskCommand } from '../app/task.crud.js';
-import { ListTaskEventsQuery, ListTasksQuery } from '../app/task-lists.queries.js';
+import { DeleteTaskCommand } from '../app/delete-task.js';
+import { CreateTaskCommand, UpdateTaskCommand } from '../app/task.crud.js';
 import { ReadTaskQuery } from '../app/task.queries.js';
-import { ListTasksRequest, TaskListDto } from './task-list.dto.js';
-import { TaskEventListDto, UpdateTaskStateRequest } from './task-state.dto.js';
+import { DeleteQuery } from './force.dto.js';
 import { CreateTaskRequest, UpdateTaskRequest } from './task-requests.dto.js';
 import { TaskDto } from './task.dto.js';
 
@@ -36,34 +35,31 @@ export class TaskController {
   @WithEtag()
   @ApiOperation({ operationId: 'createTask', summary: 'Put a task on a board (editors)' })
   @ApiCreatedResponse({ type: TaskDto, description: 'The new task.', headers: ETAG_HEADER })
-  @ApiProblems(400, 401, [403, 'board.forbidden'], [404, 'board.not_found'], 413, 415)
+  @ApiProblems(
+    400,
+    [401, 'auth.user_gone'],
+    [403, 'board.forbidden'],
+    [404, 'board.not_found', 'agent_type.not_found'],
+    [409, 'idempotency.key_reused'],
+    [409, 'agent_type.disabled', 'agent_type.unsupported_protocol', 'agent_type.process_runtime_off'],
+    413,
+    415,
+  )
   create(
     @CurrentActor() actor: Actor,
     @IdParam('boardId') id: string,
     @Body() body: CreateTaskRequest,
+    @Once() once: OnceKey | null,
   ): Promise<TaskDto> {
     const { title, description, priority = 0, metadata = {} } = body;
     const { agent_type = null, repository_url = null, branch = null } = body;
     const input = { title, description, priority, agent_type, repository_url, branch, metadata };
-    return this.commands.execute(new CreateTaskCommand(actor, id, input));
-  }
-
-  @Get('boards/:boardId/tasks')
-  @ApiOperation({ operationId: 'listTasks', summary: 'The tasks of a board, newest first' })
-  @ApiOkResponse({ type: TaskListDto, description: 'A page of tasks.' })
-  @ApiProblems(400, 401, [404, 'board.not_found'])
-  async list(
-    @CurrentActor() actor: Actor,
-    @IdParam('boardId') id: string,
-    @Query() query: ListTasksRequest,
-  ): Promise<TaskListDto> {
-    const { state: states, priority, agent_type, q } = query;
-    const filter = { states, priority, agent_type, q };
-    const { items, ...page } = await this.queries.execute(new ListTasksQuery(actor, id, filter, pageRequest(query)));
-    return { tasks: items, ...page };
+    const { depends_on, auto_start } = body;
+    return this.commands.execute(new CreateTaskCommand(actor, id, input, { depends_on, auto_start }, once));
   }
 
   @Get('tasks/:taskId')
+  @AllowAgentKey()
   @WithEtag()
   @ApiOperation({ operationId: 'getTask', summary: 'One task' })
   @ApiOkResponse({ type: TaskDto, description: 'The task.', headers: ETAG_HEADER })
@@ -76,7 +72,16 @@ export class TaskController {
   @WithEtag()
   @ApiOperation({ operationId: 'updateTask', summary: 'Change the given fields of a task (editors)' })
   @ApiOkResponse({ type: TaskDto, description: 'The task as it is now.', headers: ETAG_HEADER })
-  @ApiProblems(400, 401, [403, 'board.forbidden'], [404, 'task.not_found'], [412, 'precondition.stale'], 413, 415)
+  @ApiProblems(
+    400,
+    [401, 'auth.user_gone'],
+    [403, 'board.forbidden'],
+    [404, 'task.not_found', 'agent_type.not_found'],
+    [409, 'task.dependency_cycle', 'task.archived'],
+    [412, 'precondition.stale'],
+    413,
+    415,
+  )
   update(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') id: string,
@@ -84,7 +89,8 @@ export class TaskController {
     @IfMatch() versions: number[] | null,
   ): Promise<TaskDto> {
     const { title, description, priority, agent_type, repository_url, branch, metadata } = body;
-    const patch = { title, description, priority, agent_type, repository_url, branch, metadata };
+    const { depends_on } = body;
+    const patch = { title, description, priority, agent_type, repository_url, branch, metadata, depends_on };
     return this.commands.execute(new UpdateTaskCommand(actor, id, patch, versions));
   }
 
@@ -100,50 +106,15 @@ export class TaskController {
     401,
     [403, 'board.forbidden'],
     [404, 'task.not_found'],
-    [409, 'task.run_live'],
+    [409, 'task.run_live', 'task.still_stopping'],
     [412, 'precondition.stale'],
   )
   async delete(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') id: string,
     @IfMatch() versions: number[] | null,
+    @Query() { force }: DeleteQuery,
   ): Promise<void> {
-    await this.commands.execute(new DeleteTaskCommand(actor, id, versions));
-  }
-
-  @Patch('tasks/:taskId/state')
-  @WithEtag()
-  @ApiOperation({ operationId: 'updateTaskState', summary: 'Move a task to another state (editors)' })
-  @ApiOkResponse({ type: TaskDto, description: 'The task as it is now.', headers: ETAG_HEADER })
-  @ApiProblems(
-    400,
-    401,
-    [403, 'board.forbidden'],
-    [404, 'task.not_found'],
-    [409, 'task.illegal_transition'],
-    [412, 'precondition.stale'],
-    413,
-    415,
-  )
-  move(
-    @CurrentActor() actor: Actor,
-    @IdParam('taskId') id: string,
-    @Body() { state, reason = null }: UpdateTaskStateRequest,
-    @IfMatch() versions: number[] | null,
-  ): Promise<TaskDto> {
-    return this.commands.execute(new MoveTaskCommand(actor, id, state, reason, versions));
-  }
-
-  @Get('tasks/:taskId/events')
-  @ApiOperation({ operationId: 'listTaskEvents', summary: 'The history of a task, oldest first' })
-  @ApiOkResponse({ type: TaskEventListDto, description: 'A page of the history.' })
-  @ApiProblems(400, 401, [404, 'task.not_found'])
-  async events(
-    @CurrentActor() actor: Actor,
-    @IdParam('taskId') id: string,
-    @Query() query: PageQuery,
-  ): Promise<TaskEventListDto> {
-    const { items, ...page } = await this.queries.execute(new ListTaskEventsQuery(actor, id, pageRequest(query)));
-    return { events: items, ...page };
+    await this.commands.execute(new DeleteTaskCommand(actor, id, versions, force));
   }
 }

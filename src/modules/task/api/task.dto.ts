@@ -37,6 +37,10 @@ export class TaskDto implements TaskRecord {
   @ApiProperty({ format: 'uuid', nullable: true, example: null })
   assigned_agent_id: string | null;
 
+  /** Tasks of the same board that have to be COMPLETED before it is started. */
+  @ApiProperty({ type: 'string', format: 'uuid', isArray: true, example: EXAMPLE.depends_on })
+  depends_on: string[];
+
   @ApiProperty({ type: 'object', additionalProperties: true, example: { ticket: 'SHOP-17' } })
   metadata: Record<string, unknown>;
 
@@ -61,4 +65,8 @@ export class TaskDto implements TaskRecord {
   /** When it was completed, failed or cancelled. */
   @ApiProperty({ format: 'date-time', nullable: true, example: null })
   completed_at: string | null;
+
+  /** Since when it is in the archive, where lists don't show it. */
+  @ApiProperty({ format: 'date-time', nullable: true, example: null })
+  archived_at: string | null;
 }

@@ -1,4 +1,4 @@
-import { sql, type Kysely } from 'kysely';
+import { sql, type Kysely, type RawBuilder } from 'kysely';
 import type { Actor } from '../../../common/auth/actor.js';
 import { notFound } from '../../../common/errors/domain-error.js';
 import type { Tx } from '../../../common/persistence/transactions.js';
@@ -77,6 +77,22 @@ export function visibleTasks(db: Kysely<TaskDB>, actor: Actor) {
   return db
     .selectFrom('tasks as t')
     .$if(!seesEverything(actor), (query) => query.where('t.board_id', 'in', boardsOf(db, actor)));
+}
+
+/** The board as `b` with the actor's `role` on it, to stand in a `from`: no row for those who may not read it. */
+export function readableBoard(actor: Actor, board_id: string): RawBuilder<unknown> {
+  return sql`(select b.*, m.role from boards b ${membership(actor, sql`b.id`)} where b.id = ${board_id}) b`;
+}
+
+/** The id of the task as `r`, to stand in a `from`: no row for those who may not read it. */
+export function readableTask(actor: Actor, task_id: string): RawBuilder<unknown> {
+  return sql`(select t.id from tasks t ${membership(actor, sql`t.board_id`)} where t.id = ${task_id}) r`;
+}
+
+/** Joins the actor's membership as `m`; rows of boards without it stay for those who see everything. */
+function membership(actor: Actor, board_id: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`${seesEverything(actor) ? sql`left join` : sql`join`} board_members m
+    on m.board_id = ${board_id} and m.user_id = ${actor.user_id ?? NOBODY}`;
 }
 
 function boardsOf(db: Kysely<TaskDB>, actor: Actor) {

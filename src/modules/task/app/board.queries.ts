@@ -7,13 +7,26 @@ import { Transactions } from '../../../common/persistence/transactions.js';
 import { decodePosition } from '../../../common/validation/cursor.js';
 import { newestFirst, type Page, type PageRequest } from '../../../common/validation/page.js';
 import { AuthorizeBoardQuery, ListVisibleBoardsQuery } from '../contracts/task.queries.js';
+import { TASK_STATES, type TaskState } from '../contracts/task.types.js';
+import type { BoardRole } from '../domain/board.entity.js';
 import { seesEverything } from '../domain/board-permission.js';
-import { authorizeBoard, visibleBoards } from './board-access.js';
-import { toBoardRecord, type BoardRecord } from './records.js';
+import { authorizeBoard, readableBoard, visibleBoards } from './board-access.js';
+import { toBoardRecord, type BoardRecord, type BoardRow } from './records.js';
 import type { TaskDB } from './task-db.js';
 
+/** How many tasks a board has in each state, the archived ones left out. */
+export type TaskCounts = Record<TaskState, number>;
+
+/** A board with what somebody who opens it wants to know. `role` is the actor's; null for an admin who is no member. */
+export interface BoardDetails extends BoardRecord {
+  role: BoardRole | null;
+  task_counts: TaskCounts;
+}
+
+const NO_TASKS = Object.fromEntries(TASK_STATES.map((state) => [state, 0])) as TaskCounts;
+
 /** A board that the actor may read. @throws DomainError `board.not_found` */
-export class GetBoardQuery extends Query<BoardRecord> {
+export class GetBoardQuery extends Query<BoardDetails> {
   constructor(
     readonly actor: Actor,
     readonly board_id: string,
@@ -36,11 +49,16 @@ export class ListBoardsQuery extends Query<Page<BoardRecord>> {
 export class GetBoardHandler implements IQueryHandler<GetBoardQuery> {
   constructor(private readonly transactions: Transactions) {}
 
-  async execute({ actor, board_id }: GetBoardQuery): Promise<BoardRecord> {
-    const boards = visibleBoards(this.transactions.kysely<TaskDB>(), actor);
-    const row = await boards.selectAll('b').where('b.id', '=', board_id).executeTakeFirst();
+  async execute({ actor, board_id }: GetBoardQuery): Promise<BoardDetails> {
+    const { rows } = await sql<BoardRow & { role: BoardRole | null; counts: Partial<TaskCounts> | null }>`
+      select b.*, (
+        select jsonb_object_agg(s.state, s.n) from (
+          select c.state, sum(c.n) as n from task_counts c where c.board_id = ${board_id} and not c.archived group by 1
+        ) s
+      ) as counts from ${readableBoard(actor, board_id)}`.execute(this.transactions.kysely<TaskDB>());
+    const [row] = rows;
     if (!row) throw notFound('board');
-    return toBoardRecord(row);
+    return { ...toBoardRecord(row), role: row.role, task_counts: { ...NO_TASKS, ...row.counts } };
   }
 }
 

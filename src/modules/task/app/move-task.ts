@@ -3,20 +3,24 @@ import type { Actor } from '../../../common/auth/actor.js';
 import { Command } from '../../../common/bus/contracts.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { checkVersion } from '../../../common/validation/expected-version.js';
-import { GetStartableAgentTypeQuery } from '../../agent/contracts/agent.queries.js';
-import { ReopenTaskCommand } from '../contracts/task.commands.js';
 import type { TaskState } from '../contracts/task.types.js';
-import { isTerminal, moveTo } from '../domain/task-state.js';
+import { ReopenTaskCommand } from '../contracts/task.commands.js';
+import { isTerminal } from '../domain/task-state.js';
 import { actorTransaction } from './actor-transaction.js';
-import { lockTask } from './board-access.js';
-import { toTaskRecord, type TaskRecord } from './records.js';
+import { checkAgentTypes, type AgentTypeCheck } from './agent-type-check.js';
+import { lockTask, visibleTasks } from './board-access.js';
+import { moveByHand } from './move-by-hand.js';
+import type { TaskRecord } from './records.js';
+import { openDependencies, recordOf } from './task-dependencies.js';
+import type { TaskDB } from './task-db.js';
 import { saveChanged } from './task-history.js';
 
 /**
  * Moves a card by hand, if the task is still of one of the versions (null: of any).
  * Into progress starts the task's agent: where that can't be, the card stays.
- * @throws DomainError `task.not_found`, `board.forbidden`, `precondition.stale`, `task.illegal_transition`,
- *   `agent_type.not_found`, `agent_type.disabled`, `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`
+ * @throws DomainError `task.not_found`, `board.forbidden`, `precondition.stale`, `task.archived`,
+ *   `task.illegal_transition`, `task.dependencies_open`, `agent_type.not_found`, `agent_type.disabled`,
+ *   `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`
  */
 export class MoveTaskCommand extends Command<TaskRecord> {
   constructor(
@@ -37,16 +41,24 @@ export class MoveTaskHandler implements ICommandHandler<MoveTaskCommand> {
     private readonly queries: QueryBus,
   ) {}
 
-  execute({ actor, task_id, state, reason, versions }: MoveTaskCommand): Promise<TaskRecord> {
+  async execute(command: MoveTaskCommand): Promise<TaskRecord> {
+    const { actor, task_id, state, reason, versions } = command;
+    const agent_types = await this.checkAgentType(command);
     return actorTransaction(this.transactions, async (tx) => {
       const task = await lockTask(tx, actor, task_id, 'write', 'change');
       checkVersion(task.version, versions);
-      const moved = task.apply(moveTo(state), new Date());
-      const starts = moved.from === 'TODO' && moved.to === 'IN_PROGRESS' ? task.agent_type : null;
-      if (starts) await this.queries.execute(new GetStartableAgentTypeQuery(starts));
-      await saveChanged(tx, task, { state: moved }, { actor, reason });
-      return toTaskRecord(task);
+      const open = state === 'IN_PROGRESS' ? await openDependencies(tx.kysely<TaskDB>(), [task_id]) : [];
+      const changes = moveByHand(task, state, open, agent_types, new Date());
+      await saveChanged(tx, task, changes, { actor, reason });
+      return recordOf(tx, task);
     });
+  }
+
+  private async checkAgentType({ actor, task_id, state }: MoveTaskCommand): Promise<AgentTypeCheck> {
+    if (state !== 'IN_PROGRESS') return new Map();
+    const tasks = visibleTasks(this.transactions.kysely<TaskDB>(), actor).select('t.agent_type');
+    const task = await tasks.where('t.id', '=', task_id).where('t.state', '=', 'TODO').executeTakeFirst();
+    return checkAgentTypes(this.queries, task?.agent_type ? [task.agent_type] : []);
   }
 }
 
@@ -57,6 +69,7 @@ export class ReopenTaskHandler implements ICommandHandler<ReopenTaskCommand> {
   execute({ actor, task_id, reason }: ReopenTaskCommand): Promise<{ state: TaskState }> {
     return actorTransaction(this.transactions, async (tx) => {
       const task = await lockTask(tx, actor, task_id, 'write', 'change');
+      task.requireActive();
       if (!isTerminal(task.state)) return { state: task.state };
       await saveChanged(tx, task, { state: task.apply('move_to_todo', new Date()) }, { actor, reason });
       return { state: task.state };

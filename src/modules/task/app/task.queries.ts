@@ -1,14 +1,15 @@
-import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
+import { QueryBus, QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
 import { sql } from 'kysely';
-import type { Actor } from '../../../common/auth/actor.js';
+import { SYSTEM, type Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
 import { notFound } from '../../../common/errors/domain-error.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { isUuid } from '../../../common/validation/id.decorator.js';
+import { GetAgentTaskQuery } from '../../agent/contracts/agent.queries.js';
 import { FindVisibleTasksQuery, GetTaskQuery } from '../contracts/task.queries.js';
 import type { TaskView } from '../contracts/task.types.js';
 import { authorizeBoard, visibleTasks } from './board-access.js';
-import { toTaskRecord, toTaskView, type TaskRecord } from './records.js';
+import { DEPENDS_ON, toTaskRecord, toTaskView, type TaskRecord } from './records.js';
 import type { TaskDB } from './task-db.js';
 
 /** All there is to know of a task that the actor may read. @throws DomainError `task.not_found` */
@@ -23,13 +24,28 @@ export class ReadTaskQuery extends Query<TaskRecord> {
 
 @QueryHandler(ReadTaskQuery)
 export class ReadTaskHandler implements IQueryHandler<ReadTaskQuery> {
-  constructor(private readonly transactions: Transactions) {}
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly queries: QueryBus,
+  ) {}
 
   async execute({ actor, task_id }: ReadTaskQuery): Promise<TaskRecord> {
-    const tasks = visibleTasks(this.transactions.kysely<TaskDB>(), actor);
-    const row = await tasks.selectAll('t').where('t.id', '=', task_id).executeTakeFirst();
+    const reader = actor.role === 'agent' ? await this.own(actor, task_id) : actor;
+    const tasks = visibleTasks(this.transactions.kysely<TaskDB>(), reader);
+    const row = await tasks
+      .selectAll('t')
+      .select(DEPENDS_ON.as('depends_on'))
+      .where('t.id', '=', task_id)
+      .executeTakeFirst();
     if (!row) throw notFound('task');
     return toTaskRecord(row);
+  }
+
+  /** An agent is a member of no board: it reads the task it works on, and no other. */
+  private async own({ agent_id }: Actor, taskId: string): Promise<Actor> {
+    const agent = await this.queries.execute(new GetAgentTaskQuery(agent_id ?? ''));
+    if (agent?.task_id !== taskId) throw notFound('task');
+    return SYSTEM;
   }
 }
 

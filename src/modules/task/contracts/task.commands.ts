@@ -25,7 +25,7 @@ export class ApplyRunToTaskCommand extends Command<{ state: TaskState | null }> 
 
 /**
  * Puts a finished task back to TODO for the actor; one that is not finished stays as it is.
- * @throws DomainError `task.not_found`, `board.forbidden`
+ * @throws DomainError `task.not_found`, `board.forbidden`, `task.archived`
  */
 export class ReopenTaskCommand extends Command<{ state: TaskState }> {
   constructor(

@@ -16,4 +16,6 @@ export interface TaskView {
   agent_type: string | null;
   repository_url: string | null;
   branch: string | null;
+  /** Since when it is put away: hidden in lists, not to be changed or started. Null for most. */
+  archived_at: string | null;
 }

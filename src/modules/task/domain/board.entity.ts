@@ -21,8 +21,9 @@ export const BoardSchema = defineEntity({
 export class Board extends BoardSchema.class {}
 BoardSchema.setClass(Board);
 
-/** What a member may do: a viewer reads and streams, an editor also writes and runs, an owner also manages. */
-export type BoardRole = 'owner' | 'editor' | 'viewer';
+/** Who may do what: a viewer reads and streams, an editor also writes and runs, an owner also manages. */
+export const BOARD_ROLES = ['owner', 'editor', 'viewer'] as const;
+export type BoardRole = (typeof BOARD_ROLES)[number];
 
 export const BoardMemberSchema = defineEntity({
   name: 'BoardMember',

@@ -41,6 +41,24 @@ describe('Task', () => {
     expect(task.state).toBe('TODO');
   });
 
+  it('is archived and taken out, once each, and lets nobody change it meanwhile', () => {
+    task.archived_at = null;
+    expect(task.setArchived(false, NOW)).toEqual({});
+    expect(() => task.requireActive()).not.toThrow();
+    expect(task.setArchived(true, NOW)).toEqual({ archived_at: { from: null, to: NOW } });
+    expect(task.setArchived(true, LATER)).toEqual({});
+    expect(() => task.requireActive()).toThrow(expect.objectContaining({ code: 'task.archived' }));
+    expect(task.setArchived(false, LATER)).toEqual({ archived_at: { from: NOW, to: null } });
+  });
+
+  it('is younger after each touch, however fast they follow each other', () => {
+    task.updated_at = NOW;
+    task.touch(NOW);
+    expect(task.updated_at.getTime()).toBe(NOW.getTime() + 1);
+    task.touch(LATER);
+    expect(task.updated_at).toEqual(LATER);
+  });
+
   it('follows a run from dispatch to its end', () => {
     expect(task.followRun('run', 'dispatched', 'agent', NOW)).toEqual({
       state: { from: 'TODO', to: 'IN_PROGRESS' },

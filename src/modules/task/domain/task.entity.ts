@@ -48,6 +48,25 @@ export const TaskSchema = defineEntity({
 
 /** A card on a board. */
 export class Task extends TaskSchema.class {
+  /** Lets pass what is not in the archive. @throws DomainError `task.archived` (conflict) */
+  requireActive(): void {
+    if (!this.archived_at) return;
+    const text = 'The task is archived. Unarchive it first: nothing of an archived task changes.';
+    throw new DomainError('conflict', 'task.archived', text);
+  }
+
+  /** Makes a change outside of this row count as one of the task: it gets a new version. */
+  touch(now: Date): void {
+    // Later than it was in any case: a second change within a millisecond is one, too.
+    this.updated_at = new Date(Math.max(now.getTime(), this.updated_at.getTime() + 1));
+  }
+
+  /** Puts the card into the archive, or takes it out; says what became different: nothing, where it is there already. */
+  setArchived(archived: boolean, now: Date): Changes {
+    if (archived === Boolean(this.archived_at)) return {};
+    return assignChanges<Partial<Task>>(this, { archived_at: archived ? now : null });
+  }
+
   /**
    * Moves the card.
    * @throws DomainError `task.illegal_transition` (conflict), with `allowed` targets

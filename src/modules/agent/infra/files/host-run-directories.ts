@@ -7,7 +7,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG } from '../../../../common/config/config.module.js';
 import type { Config } from '../../../../common/config/config.js';
 import type { AgentUser } from '../../domain/container-runtime.js';
-import { OutputFile, RunDirectories, type OutputSource } from '../../domain/run-directory.js';
+import { OutputFile, RunDirectories, type AgentBriefing, type OutputSource } from '../../domain/run-directory.js';
 import { needsChown } from '../agent-user.js';
 import { removeTree } from './remove-tree.js';
 import { openRegularFile } from './safe-files.js';
@@ -28,19 +28,17 @@ export class HostRunDirectories extends RunDirectories {
     return join(this.config.runs_directory, agentId);
   }
 
-  async prepare(agentId: string, task: object, user: AgentUser): Promise<void> {
+  async prepare(agentId: string, { task, api_key }: AgentBriefing, user: AgentUser): Promise<void> {
     const directory = this.path(agentId);
     await mkdir(join(directory, 'artifacts'), { recursive: true, mode: 0o700 });
     // Where a kill and bad luck have made an agent's leavings look half-made, a link of the agent's is never followed.
     for (const file of Object.values(FILE_OF)) await (await open(join(directory, file), MAKE, 0o600)).close();
     if (!(await exists(join(directory, 'in'))))
       await promisify(execFile)('mkfifo', ['-m', '600', join(directory, 'in')]);
-    const taskFile = join(directory, 'task.json');
-    await removeTree(`${taskFile}.new`);
-    await writeFile(`${taskFile}.new`, `${JSON.stringify(task, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
-    await rename(`${taskFile}.new`, taskFile);
+    await replaceFile(join(directory, 'task.json'), `${JSON.stringify(task, null, 2)}\n`);
+    await replaceFile(join(directory, 'api-key'), api_key);
     if (!needsChown(user)) return;
-    for (const file of ['', 'artifacts', 'in', 'out', 'err', 'task.json'])
+    for (const file of ['', 'artifacts', 'in', 'out', 'err', 'task.json', 'api-key'])
       await lchown(join(directory, file), user.uid, user.gid);
   }
 
@@ -106,6 +104,13 @@ class HostOutputFile extends OutputFile {
   async close(): Promise<void> {
     await this.handle.close();
   }
+}
+
+/** Writes the file whole, for its owner alone; whatever an agent has left under the names is replaced, not followed. */
+async function replaceFile(path: string, content: string): Promise<void> {
+  await removeTree(`${path}.new`);
+  await writeFile(`${path}.new`, content, { mode: 0o600, flag: 'wx' });
+  await rename(`${path}.new`, path);
 }
 
 async function exists(path: string): Promise<boolean> {

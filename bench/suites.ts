@@ -1,0 +1,40 @@
+import { cleanUpAll, isInterrupted, onInterrupt } from './lib/interrupt.js';
+import { say } from './lib/progress.js';
+import { REST_HELP, runRest } from './rest/suite.js';
+
+/** One suite: its name on the command line, a line about it, and its run; resolves to whether every aim was met. */
+const SUITES = [
+  { name: 'rest', about: 'the REST API against raw SQL, large boards, and a soak', help: REST_HELP, run: runRest },
+];
+
+const HELP = `npm run bench -- SUITE [options]
+
+${SUITES.map(({ name, about }) => `  ${name.padEnd(8)} ${about}`).join('\n')}
+
+Each suite starts its own PostgreSQL and server in a temporary directory and removes both. Options: npm run bench -- SUITE --help
+`;
+
+async function main([name, ...args]: string[]): Promise<number> {
+  const suite = SUITES.find((candidate) => candidate.name === name);
+  if (!suite) {
+    say(HELP);
+    return name === undefined || name === '--help' ? 0 : 2;
+  }
+  if (args.includes('--help')) {
+    say(suite.help);
+    return 0;
+  }
+  return (await suite.run(args)) ? 0 : 1;
+}
+
+onInterrupt();
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!isInterrupted()) {
+    process.stderr.write(`\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exitCode = 1;
+  }
+} finally {
+  if (!isInterrupted()) await cleanUpAll();
+}

@@ -1,0 +1,85 @@
+import { QueryBus, QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
+import type { Actor } from '../../../common/auth/actor.js';
+import { Query } from '../../../common/bus/contracts.js';
+import { toTimestamp } from '../../../common/persistence/timestamp.js';
+import { Transactions } from '../../../common/persistence/transactions.js';
+import { FindAttemptAgentQuery, GetProgressQuery } from '../../agent/contracts/agent.queries.js';
+import { GetTaskQuery } from '../../task/contracts/task.queries.js';
+import type { TaskState } from '../../task/contracts/task.types.js';
+import type { RunState } from '../contracts/run.types.js';
+import type { RunDB } from './run-rows.js';
+import { WaitReasons, type WaitingFor } from './wait-reasons.js';
+
+/** How the task's latest run goes. */
+export interface RunStatus {
+  task_id: string;
+  state: TaskState;
+  run_id: string | null;
+  run_state: RunState | null;
+  /** What a queued run waits for; null when it does not, or there is no run. */
+  waiting_for: WaitingFor | null;
+  attempt: number | null;
+  agent_instance_id: string | null;
+  agent_type: string | null;
+  queued_at: string | null;
+  started_at: string | null;
+  finished_at: string | null;
+  progress: number | null;
+  current_operation: string | null;
+  estimated_completion: string | null;
+  failure_code: string | null;
+  failure_message: string | null;
+}
+
+/** @throws DomainError `task.not_found` */
+export class GetRunStatusQuery extends Query<RunStatus> {
+  constructor(
+    readonly actor: Actor,
+    readonly task_id: string,
+  ) {
+    super();
+  }
+}
+
+@QueryHandler(GetRunStatusQuery)
+export class GetRunStatusHandler implements IQueryHandler<GetRunStatusQuery> {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly queries: QueryBus,
+    private readonly reasons: WaitReasons,
+  ) {}
+
+  async execute({ actor, task_id }: GetRunStatusQuery): Promise<RunStatus> {
+    const task = await this.queries.execute(new GetTaskQuery(actor, task_id));
+    const run = await this.transactions
+      .kysely<RunDB>()
+      .selectFrom('runs')
+      .selectAll()
+      .where('task_id', '=', task_id)
+      .orderBy('queued_at', 'desc')
+      .orderBy('id', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    const agent =
+      run && run.attempt > 0 ? await this.queries.execute(new FindAttemptAgentQuery(run.id, run.attempt)) : null;
+    const told = agent ? await this.queries.execute(new GetProgressQuery(agent.id)) : null;
+    return {
+      task_id,
+      state: task.state,
+      run_id: run?.id ?? null,
+      run_state: run?.state ?? null,
+      waiting_for: run?.state === 'QUEUED' ? await this.reasons.of(run.id, task_id) : null,
+      attempt: run?.attempt ?? null,
+      agent_instance_id: agent?.id ?? null,
+      agent_type: run?.agent_type ?? task.agent_type,
+      queued_at: toTimestamp(run?.queued_at),
+      started_at: toTimestamp(run?.started_at),
+      finished_at: toTimestamp(run?.finished_at),
+      progress: told?.progress ?? null,
+      current_operation: told?.message ?? null,
+      estimated_completion: null,
+      failure_code: run?.failure_code ?? null,
+      failure_message: run?.failure_message ?? null,
+    };
+  }
+}

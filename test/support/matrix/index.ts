@@ -1,0 +1,16 @@
+import { AGENT_TYPES, AGENTS } from './agents.js';
+import { API_KEYS, AUTH, USERS } from './identity.js';
+import type { Rows } from './row.js';
+import { BOARDS, RUNS, TASKS } from './tasks.js';
+
+/** Every operation of the API, by its operationId. */
+export const MATRIX: Rows = {
+  ...AUTH,
+  ...USERS,
+  ...API_KEYS,
+  ...BOARDS,
+  ...TASKS,
+  ...RUNS,
+  ...AGENT_TYPES,
+  ...AGENTS,
+};
