@@ -1,12 +1,13 @@
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ApiWorld, PRINCIPALS, SIDES } from '../support/api-world.js';
+import { ApiWorld, PRINCIPALS, SIDES, type Side } from '../support/api-world.js';
 import { cellOf, cellsOf, contents, pathOf, requestOf, settled, type JsonRequest } from '../support/matrix/cells.js';
 import { MATRIX } from '../support/matrix/index.js';
 import { READ, SIGNED_IN, WRITE, type Cell, type Row } from '../support/matrix/row.js';
 import { OpenApi, type Operation } from '../support/openapi.js';
 import type { RawAnswer } from '../support/raw-http.js';
 import { AcpTestClient, WsTestClient, type Answer } from '../support/stream-clients.js';
+import { until } from '../support/until.js';
 
 let world: ApiWorld;
 let api: OpenApi;
@@ -36,6 +37,11 @@ function expectRefusal(answer: RawAnswer, { who }: Cell, name: string): void {
   expect.soft(problem?.code, name).toBe(CODES[who]);
 }
 
+function idsOf(side: Side): string[] {
+  const { board, task, run, agent, finished } = world.place(side);
+  return [board, task, run, agent, ...Object.values(finished)];
+}
+
 /** Asks as everybody, for their own and for a stranger's; whoever is refused has changed nothing. */
 async function checkCells(operation: Operation, row: Row): Promise<void> {
   let before: string | undefined;
@@ -50,6 +56,9 @@ async function checkCells(operation: Operation, row: Row): Promise<void> {
     const answer = await world.ask(request);
     expect.soft(answer.status, `${name}: ${answer.text}`).toBe(status);
     if (access === 'ok') {
+      // An administrator sees all; what others are shown names nothing of a board that they have no role on.
+      if (who !== 'admin') for (const id of idsOf('foreign')) expect.soft(answer.text, name).not.toContain(id);
+      if (who === 'outsider') for (const id of idsOf('own')) expect.soft(answer.text, name).not.toContain(id);
       await row.after?.(cell, answer.json);
       continue;
     }
@@ -150,6 +159,40 @@ describe('every socket', () => {
     client.socket.disconnect();
   });
 });
+
+describe('what agents say', () => {
+  it('is heard by those who may, and by nobody else', async () => {
+    const { admin, viewer, outsider, stranger } = world.people;
+    const listeners = await Promise.all(
+      [admin, viewer, outsider, stranger].map(async ({ token }) => {
+        const plain = await WsTestClient.open(urlOf('/stream'), { headers: { authorization: `Bearer ${token}` } });
+        await plain.ask({ action: 'subscribe' });
+        const acp = await new AcpTestClient(world.server.url, token).connected();
+        await acp.ask('subscribe');
+        return { plain, acp, tasks: () => [tasksOf(plain.messages), tasksOf(acp.got)] };
+      }),
+    );
+    for (const side of SIDES) {
+      const { agent, key, task } = world.place(side);
+      const body = { type: 'log', data: { level: 'info', message: 'heard?' } };
+      const answer = await world.ask({ method: 'POST', path: `/api/v1/agents/${agent}/messages`, token: key, body });
+      expect(answer.status).toBe(202);
+      await until('the administrator to hear it', () => listeners[0]?.tasks().every((tasks) => tasks.includes(task)));
+    }
+    const { own, foreign } = world;
+    await until('the others to hear it', () => listeners[3]?.tasks().every((tasks) => tasks.includes(foreign.task)));
+    const both = (...tasks: string[]) => [tasks, tasks];
+    expect(listeners.slice(1).map(({ tasks }) => tasks())).toEqual([both(own.task), both(), both(foreign.task)]);
+    for (const { plain, acp } of listeners) {
+      plain.socket.terminate();
+      acp.socket.disconnect();
+    }
+  });
+});
+
+function tasksOf(messages: readonly object[]): string[] {
+  return [...new Set(messages.map((message) => (message as { task_id: string }).task_id))];
+}
 
 function expectSubscription(answer: Answer, access: ReturnType<typeof READ>, task: string): void {
   const subscribed = (answer['subscribed'] as { task_id: string }[]).map(({ task_id }) => task_id);

@@ -210,16 +210,15 @@ describe('an agent’s own key', () => {
 
   it('says nothing after the end, however close to it', async () => {
     const { taskId, agent, client } = await start();
-    let ended = false;
+    const over = new AbortController();
     const flood = (async () => {
       const statuses: number[] = [];
-      while (!ended || statuses.length === 0)
-        statuses.push((await post(client, agent.id, { type: 'heartbeat' })).status);
+      while (!over.signal.aborted) statuses.push((await post(client, agent.id, { type: 'heartbeat' })).status);
       return statuses;
     })();
     await until('some to be stored', async () => (await bench.said(taskId)).length > 5);
     await end(taskId);
-    ended = true;
+    over.abort();
     const statuses = await flood;
     const messages = await bench.stream(taskId);
     const endsAt = messages.findIndex(({ data }) => data['status'] === 'STOPPED');

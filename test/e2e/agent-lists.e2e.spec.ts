@@ -51,6 +51,8 @@ describe('what has run', () => {
 
   const list = (filter = '', user = owner): Promise<Agents> => user.must(200, 'GET', `/agents${filter}`);
 
+  const agentOf = async (taskId = ''): Promise<string> => (await list(`?task_id=${taskId}`)).agents[0]?.id ?? '';
+
   it('is listed newest first, whole or page by page', async () => {
     const all = await list();
     expect(all).toMatchObject({ total: RUNS, next_cursor: null });
@@ -79,15 +81,17 @@ describe('what has run', () => {
 
   it('shows which version of its agent type it was', async () => {
     const versions = (await list('?agent_type=lister')).agents.map(({ task_id, agent_type_version }) => {
-      return [tasks.indexOf(task_id), agent_type_version];
+      return [tasks.indexOf(task_id), agent_type_version] as const;
     });
-    expect(versions.toSorted()).toEqual([
-      [0, 1],
-      [2, 1],
-      [3, 2],
-      [4, 2],
-    ]);
-    const [{ id = '' } = {}] = (await list(`?task_id=${tasks[0]}`)).agents;
+    expect(new Map(versions)).toEqual(
+      new Map([
+        [0, 1],
+        [2, 1],
+        [3, 2],
+        [4, 2],
+      ]),
+    );
+    const id = await agentOf(tasks[0]);
     const agent = await owner.must<AgentBody>(200, 'GET', `/agents/${id}`);
     const path = `/agent-types/${typeId}/versions/${agent.agent_type_version}`;
     expect(await owner.must(200, 'GET', path)).toMatchObject({ definition: { description: null } });
@@ -98,7 +102,7 @@ describe('what has run', () => {
     expect(await list('', outsider)).toEqual({ agents: [], total: 0, next_cursor: null });
     expect((await list(`?task_id=${tasks[0]}`, outsider)).total).toBe(0);
     expect((await list('', admin)).total).toBe(RUNS);
-    const [{ id = '' } = {}] = (await list(`?task_id=${tasks[0]}`)).agents;
+    const id = await agentOf(tasks[0]);
     for (const [path, code] of [
       [`/agents/${id}`, 'agent.not_found'],
       [`/agents/${id}/logs`, 'agent.not_found'],
@@ -130,7 +134,7 @@ describe('what has run', () => {
   });
 
   it('has logs that can be followed by a cursor', async () => {
-    const [{ id = '' } = {}] = (await list(`?task_id=${tasks[0]}`)).agents;
+    const id = await agentOf(tasks[0]);
     for (const path of [`/agents/${id}/logs`, `/orchestrator/tasks/${tasks[0]}/logs`]) {
       const all = await owner.must<ListBody<'logs', LogLineBody>>(200, 'GET', `${path}?level=info`);
       expect(all).toMatchObject({ total: LINES, next_cursor: null });

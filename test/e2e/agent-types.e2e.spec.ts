@@ -214,12 +214,7 @@ describe('agent types', () => {
         `/agent-types/${id}/versions`,
       );
       expect(versions.map(({ version }) => version)).toEqual([7, 6, 5, 4, 3, 2, 1]);
-      expect(
-        versions
-          .slice(0, 6)
-          .map(({ definition }) => definition['docker_tag'])
-          .toSorted(),
-      ).toEqual(tags);
+      expect(new Set(versions.slice(0, 6).map(({ definition }) => definition['docker_tag']))).toEqual(new Set(tags));
     });
   });
 

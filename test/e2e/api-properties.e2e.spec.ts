@@ -88,17 +88,20 @@ function variations(operation: Operation): Arbitrary<Variation> {
 
 /** Parameters as the document wants them; a cursor is of an earlier page, so none is made up. */
 function validQuery({ parameters }: Operation): Arbitrary<string> {
-  const fields = parameters
-    .filter((parameter) => parameter.in === 'query' && parameter.name !== 'cursor')
-    .map(({ name, schema }) => [name, validField(api, name, schema, hints())] as const);
-  const record = fc.record(Object.fromEntries(fields) as Record<string, Arbitrary<unknown>>, { requiredKeys: [] });
+  const given = parameters.filter((parameter) => parameter.in === 'query' && parameter.name !== 'cursor');
+  const fields = given.map(({ name, schema }): [string, Arbitrary<unknown>] => [
+    name,
+    validField(api, name, schema, hints()),
+  ]);
+  const requiredKeys = given.filter(({ required }) => required).map(({ name }) => name);
+  const record = fc.record(Object.fromEntries(fields), { requiredKeys });
   return record.map((values) => {
     // A query can't tell an empty list from none.
-    const given = Object.entries(values).filter(
+    const shown = Object.entries(values).filter(
       ([, value]) => value !== null && !(Array.isArray(value) && !value.length),
     );
     const text = (value: unknown) => (Array.isArray(value) ? value.join(',') : String(value));
-    return new URLSearchParams(given.map(([name, value]): [string, string] => [name, text(value)])).toString();
+    return new URLSearchParams(shown.map(([name, value]): [string, string] => [name, text(value)])).toString();
   });
 }
 

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { io } from 'socket.io-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ApiClient, statusesOf } from '../support/api-client.js';
 import { query } from '../support/database.js';
 import { TestServer } from '../support/server.js';
 import type { TestUser } from '../support/test-user.js';
+import { until } from '../support/until.js';
 
 interface MemberBody {
   user_id: string;
@@ -91,6 +93,31 @@ describe('members of a board', () => {
     expect(await audit('board.member_removed')).toEqual([
       { user_id: owner.userId, data: { user_id: other.userId, from: 'editor' } },
     ]);
+  });
+
+  it('lose their sockets with their membership, and only then', async () => {
+    await set(owner, other, 'editor');
+    const socket = io(`${server.url}/acp`, { auth: { token: other.token }, transports: ['websocket'] });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once('connect', resolve);
+        socket.once('connect_error', reject);
+      });
+      const told = new Promise<{ code: string }>((resolve) => socket.once('error', resolve));
+      const gone = new Promise<string>((resolve) => socket.once('disconnect', resolve));
+      await socket.emitWithAck('subscribe', { board_ids: [board] });
+      await set(owner, other, 'viewer');
+      await until('the change to be delivered', async () => {
+        const waiting = `select 1 from outbox_events where aggregate_id = $1`;
+        return (await query(server.database.url, waiting, [board])).length === 0;
+      });
+      expect(socket.connected).toBe(true);
+      await remove(owner, other);
+      expect(await told).toMatchObject({ code: 'auth.membership_ended' });
+      await gone;
+    } finally {
+      socket.close();
+    }
   });
 
   it('follow the roles', async () => {

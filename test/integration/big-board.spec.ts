@@ -64,12 +64,19 @@ interface Case {
   most?: number;
 }
 
-async function pageBuffers({ id: board_id, tasks }: typeof BIG, { filter, sort = '-created_at', depth }: Case): Promise<number> {
+async function pageBuffers(
+  { id: board_id, tasks }: typeof BIG,
+  { filter, sort = '-created_at', depth }: Case,
+): Promise<number> {
   const after: TaskPosition | null =
-    depth === undefined ? null : ((await rows<{ value: string; id: string }>(
-      `select id, created_at::text as value from tasks where board_id = $1 order by created_at desc, id desc offset $2 limit 1`,
-      [board_id, Math.floor(tasks * depth)],
-    ))[0] ?? null);
+    depth === undefined
+      ? null
+      : ((
+          await rows<{ value: string; id: string }>(
+            `select id, created_at::text as value from tasks where board_id = $1 order by created_at desc, id desc offset $2 limit 1`,
+            [board_id, Math.floor(tasks * depth)],
+          )
+        )[0] ?? null);
   return buffers(
     taskPageStatement({
       ...{ actor, board_id, filter: { archived: 'exclude', ...filter }, order: new TaskOrder(sort), after },

@@ -89,9 +89,9 @@ describe('counts of tasks', () => {
       fc.asyncProperty(fc.tuple(...clients.map(() => script)), async (scripts) => {
         await rows('delete from boards');
         for (let n = 0; n < 3; n++) await rows(OPERATIONS.board, [user]);
-        let working = true;
+        const working = new AbortController();
         const watch = (async () => {
-          while (working) expect(await rows(DIFFERENCES)).toEqual([]);
+          while (!working.signal.aborted) expect(await rows(DIFFERENCES)).toEqual([]);
         })();
         try {
           const work = clients.map(async (client, index) => {
@@ -99,7 +99,7 @@ describe('counts of tasks', () => {
           });
           await Promise.all(work);
         } finally {
-          working = false;
+          working.abort();
           await watch;
         }
         expect(await rows(DIFFERENCES)).toEqual([]);
@@ -116,7 +116,8 @@ describe('counts of tasks', () => {
     for (let n = 0; n < 3; n++) await rows(OPERATIONS.board, [user]);
     for (let n = 0; n < 20; n++) await rows(OPERATIONS.insert, [user]);
     await merger.merge();
-    const kinds = 'select 1 from task_counts group by board_id, state, priority, agent_type, archived having count(*) > 1';
+    const kinds =
+      'select 1 from task_counts group by board_id, state, priority, agent_type, archived having count(*) > 1';
     expect(await rows(kinds)).toEqual([]);
     await rows('delete from boards');
     expect(await rows('select 1 from task_counts')).not.toEqual([]);

@@ -31,10 +31,9 @@ beforeAll(async () => {
        (array[null, 'demo-agent', 'gemini-agent'])[1 + n % 3], $2, $3,
        timestamptz '2026-01-01' + (n % 7) * interval '1 day', timestamptz '2026-02-01' + (n % 5) * interval '1 ms',
        case when n % 5 = 0 then now() end
-     from (select n, case when n % 11 = 0 then $4::uuid end as agent from generate_series(1, 120) n) numbers`.replace(
-      '$3,',
-      'agent,',
-    ).replace('$4', '$3'),
+     from (select n, case when n % 11 = 0 then $4::uuid end as agent from generate_series(1, 120) n) numbers`
+      .replace('$3,', 'agent,')
+      .replace('$4', '$3'),
     [BOARD, user, '019ac1a5-7c1e-7000-8000-0000000000a1'],
   );
 });
@@ -90,51 +89,59 @@ const filters = fc.record(
 describe('lists of tasks', () => {
   it('have every row once, in order, page by page, with the exact total: any filter, any order, any page size', async () => {
     await fc.assert(
-      fc.asyncProperty(filters, fc.constantFrom(...TASK_SORTS), fc.integer({ min: 1, max: 40 }), async (filter, sort, limit) => {
-        const all = await expected(filter as TaskFilter, sort);
-        const got: string[] = [];
-        for (let cursor: string | null = null, pages = 0; pages === 0 || cursor !== null; pages++) {
-          const page = await list(filter as TaskFilter, sort, { limit, cursor });
-          expect(page.total).toBe(all.length);
-          got.push(...page.items.map(({ id }) => id));
-          cursor = page.next_cursor;
-        }
-        expect(got).toEqual(all);
-        for (const offset of [1, limit, 1001]) {
-          const page = await list(filter as TaskFilter, sort, { limit, offset });
-          expect(page).toMatchObject({ total: all.length });
-          expect(page.items.map(({ id }) => id)).toEqual(all.slice(offset, offset + limit));
-        }
-      }),
+      fc.asyncProperty(
+        filters,
+        fc.constantFrom(...TASK_SORTS),
+        fc.integer({ min: 1, max: 40 }),
+        async (filter, sort, limit) => {
+          const all = await expected(filter, sort);
+          const got: string[] = [];
+          for (let cursor: string | null = null, pages = 0; pages === 0 || cursor !== null; pages++) {
+            const page = await list(filter, sort, { limit, cursor });
+            expect(page.total).toBe(all.length);
+            got.push(...page.items.map(({ id }) => id));
+            cursor = page.next_cursor;
+          }
+          expect(got).toEqual(all);
+          for (const offset of [1, limit, 1001]) {
+            const page = await list(filter, sort, { limit, offset });
+            expect(page).toMatchObject({ total: all.length });
+            expect(page.items.map(({ id }) => id)).toEqual(all.slice(offset, offset + limit));
+          }
+        },
+      ),
       { numRuns: 60 },
     );
   });
 
-  it.each(TASK_SORTS)('by %s neither repeat nor miss a row that stays, while others come, change and go', async (sort) => {
-    const before = await expected({}, sort);
-    const disturbed = new Set<string>();
-    const got: string[] = [];
-    for (let cursor: string | null = null, pages = 0; pages === 0 || cursor !== null; pages++) {
-      const page = await list({}, sort, { limit: 7, cursor });
-      got.push(...page.items.map(({ id }) => id));
-      cursor = page.next_cursor;
-      const changed = await rows<{ id: string }>(
-        `update tasks set priority = 2 - priority, updated_at = now(), created_at = created_at + interval '3 days'
+  it.each(TASK_SORTS)(
+    'by %s neither repeat nor miss a row that stays, while others come, change and go',
+    async (sort) => {
+      const before = await expected({}, sort);
+      const disturbed = new Set<string>();
+      const got: string[] = [];
+      for (let cursor: string | null = null, pages = 0; pages === 0 || cursor !== null; pages++) {
+        const page = await list({}, sort, { limit: 7, cursor });
+        got.push(...page.items.map(({ id }) => id));
+        cursor = page.next_cursor;
+        const changed = await rows<{ id: string }>(
+          `update tasks set priority = 2 - priority, updated_at = now(), created_at = created_at + interval '3 days'
          where id in (select id from tasks where board_id = $1 order by random() limit 2) returning id`,
-        [BOARD],
-      );
-      const made = await rows<{ id: string }>(
-        `insert into tasks (board_id, title, description, created_by, created_at, updated_at, priority)
+          [BOARD],
+        );
+        const made = await rows<{ id: string }>(
+          `insert into tasks (board_id, title, description, created_by, created_at, updated_at, priority)
          select board_id, title, 'new', created_by, created_at, updated_at, priority from tasks
          where board_id = $1 order by random() limit 2 returning id`,
-        [BOARD],
-      );
-      for (const { id } of [...changed, ...made]) disturbed.add(id);
-    }
-    const calm = (ids: string[]) => ids.filter((id) => !disturbed.has(id));
-    expect(calm(got)).toEqual(calm(before));
-    await rows(`delete from tasks where board_id = $1 and description = 'new'`, [BOARD]);
-  });
+          [BOARD],
+        );
+        for (const { id } of [...changed, ...made]) disturbed.add(id);
+      }
+      const calm = (ids: string[]) => ids.filter((id) => !disturbed.has(id));
+      expect(calm(got)).toEqual(calm(before));
+      await rows(`delete from tasks where board_id = $1 and description = 'new'`, [BOARD]);
+    },
+  );
 
   it('refuse a cursor of another order, filter or board', async () => {
     const { next_cursor: cursor } = await list({ states: ['TODO', 'BLOCKED'] }, '-priority', { limit: 2 });
@@ -167,16 +174,44 @@ describe('a search', () => {
 
   const find = async (q: string) => {
     const page = { limit: 50, offset: 0, cursor: null };
-    const found = await lists.execute(new ListTasksQuery(ADMIN, OTHER, { archived: 'exclude', q }, '-created_at', page));
+    const found = await lists.execute(
+      new ListTasksQuery(ADMIN, OTHER, { archived: 'exclude', q }, '-created_at', page),
+    );
     expect(found.total).toBe(found.items.length);
-    return found.items.map(({ title }) => TEXTS.findIndex(([text]) => text === title)).toSorted();
+    return found.items.map(({ title }) => TEXTS.findIndex(([text]) => text === title)).toSorted((a, b) => a - b);
   };
 
   it.each([
-    ...([['shop', [0]], ['17', [0]], ['SHOP-17', [0]], ['rechnung', [0]], ['website', [0]], ['bold', [0]]] as const),
-    ...([['example', [0, 1]], ['example ann', [1]], ['ann falsch', []], ['main.ts', [1]], ["v1.2", [1]]] as const),
-    ...([["don't p", [1]], ['größe', [2]], ['ändern', [2]], ['done', [2]], ['50%', [2]], ['line tab', [2]]] as const),
-    ...([['発票', [3]], ['xxx', [3]], ['anic', []], ["it's", []], ['panic panic pan', [1]]] as const),
+    ...([
+      ['shop', [0]],
+      ['17', [0]],
+      ['SHOP-17', [0]],
+      ['rechnung', [0]],
+      ['website', [0]],
+      ['bold', [0]],
+    ] as const),
+    ...([
+      ['example', [0, 1]],
+      ['example ann', [1]],
+      ['ann falsch', []],
+      ['main.ts', [1]],
+      ['v1.2', [1]],
+    ] as const),
+    ...([
+      ["don't p", [1]],
+      ['größe', [2]],
+      ['ändern', [2]],
+      ['done', [2]],
+      ['50%', [2]],
+      ['line tab', [2]],
+    ] as const),
+    ...([
+      ['発票', [3]],
+      ['xxx', [3]],
+      ['anic', []],
+      ["it's", []],
+      ['panic panic pan', [1]],
+    ] as const),
   ])('for %j finds %j', async (q, found) => {
     expect(await find(q)).toEqual(found);
   });
@@ -190,9 +225,15 @@ describe('a search', () => {
     const texts = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 200 }).filter((text) => !text.includes('\0') && text.isWellFormed()),
       fc.string({ unit: 'grapheme', maxLength: 100 }),
-      fc.string({ unit: fc.constantFrom("'", '\\', ':', '*', '&', '|', '!', '(', ')', '<', '>', '-', ' ', 'a', 'é'), maxLength: 200 }),
+      fc.string({
+        unit: fc.constantFrom("'", '\\', ':', '*', '&', '|', '!', '(', ')', '<', '>', '-', ' ', 'a', 'é'),
+        maxLength: 200,
+      }),
     );
-    await fc.assert(fc.asyncProperty(texts, async (q) => void (await find(q))), { numRuns: 200 });
+    await fc.assert(
+      fc.asyncProperty(texts, async (q) => void (await find(q))),
+      { numRuns: 200 },
+    );
     expect(await find('🐎'.repeat(200))).toEqual([]);
   });
 });

@@ -28,8 +28,8 @@ export function faultsOf(api: OpenApi, operation: Operation, answer: RawAnswer, 
   if (isElsewhere) return faults;
   if (!response) return [...faults, 'the status is not documented'];
   if (!isSuccess || response.content) {
-    if (json === undefined && /json$/.test(media)) return [...faults, 'the body is empty'];
-    if (isSuccess && !/json$/.test(media)) {
+    if (json === undefined && media.endsWith('json')) return [...faults, 'the body is empty'];
+    if (isSuccess && !media.endsWith('json')) {
       if (!response.content?.[media]) faults.push(`${media} is not documented`);
     } else faults.push(...api.problemsOf(operation, status, media, json));
   } else if (text !== '') faults.push('a body where none is documented');

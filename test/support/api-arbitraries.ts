@@ -1,4 +1,5 @@
 import fc, { type Arbitrary } from 'fast-check';
+import { countCharacters } from '../../src/common/validation/text.js';
 import type { OpenApi, Schema } from './openapi.js';
 
 /** Values for fields whose rules no schema can tell, by the field's name. */
@@ -40,11 +41,14 @@ function validText({ format, pattern, minLength = 0, maxLength = 200 }: Schema):
   }
   if (format === 'email') return fc.stringMatching(/^[a-z]{3,10}\d{5,9}$/).map((name) => `${name}@example.com`);
   if (pattern !== undefined) {
-    const fits = (text: string) => [...text].length >= minLength && [...text].length <= maxLength;
+    const fits = (text: string) => countCharacters(text) >= minLength && countCharacters(text) <= maxLength;
     return fc.stringMatching(new RegExp(pattern)).filter(fits);
   }
   const longest = fc.constantFrom('x', '💥').map((character) => character.repeat(maxLength));
-  const fit = (text: string) => [...`a${text}${'b'.repeat(minLength)}`].slice(0, maxLength).join('');
+  const fit = (text: string) =>
+    Array.from(`a${text}${'b'.repeat(minLength)}`)
+      .slice(0, maxLength)
+      .join('');
   const text = CHARACTERS.map(fit);
   return fc.oneof({ weight: 9, arbitrary: text }, { weight: 1, arbitrary: longest });
 }

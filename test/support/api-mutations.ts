@@ -12,7 +12,16 @@ const NASTY: readonly unknown[] = [
   ...['00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'file:///etc/passwd'],
   ...['ext::sh -c id', '--upload-pack=id', 'http://169.254.169.254/', 'a@b', '<script>', '\u{1F3F4}\u{E0067}'],
   ...[[], [[]], [null], ['x', 5], [{}], Array.from({ length: 1001 }, (_, index) => index), {}, { a: 1 }],
-  ...[{ toString: 1 }, { length: 3 }, { $ne: null }, { then: 1 }, deep(31), deep(40), deep(300), [deep(12)]],
+  ...[
+    { toString: 1 },
+    { length: 3 },
+    { $ne: null },
+    JSON.parse('{"then": 1}'),
+    deep(31),
+    deep(40),
+    deep(300),
+    [deep(12)],
+  ],
   JSON.parse('{"__proto__": {"admin": true}}'),
   JSON.parse('{"constructor": {"prototype": {"admin": true}}}'),
 ];

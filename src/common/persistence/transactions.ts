@@ -95,7 +95,7 @@ export class Transactions {
 
   /** Typed SQL outside any transaction: for reads, and for single statements. Costs nothing: it is the pool's own. */
   kysely<DB>(): Kysely<DB> {
-    return this.orm.em.getConnection().getClient() as unknown as Kysely<DB>;
+    return this.orm.em.getConnection().getClient();
   }
 
   /**

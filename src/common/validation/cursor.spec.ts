@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeNumber, decodePosition, encodeNumber, encodePosition } from './cursor.js';
+import {
+  decodeListCursor,
+  decodeNumber,
+  decodePosition,
+  encodeListCursor,
+  encodeNumber,
+  encodePosition,
+  listName,
+} from './cursor.js';
 
 const refusal = expect.objectContaining({
   kind: 'invalid',
@@ -21,6 +29,16 @@ describe('cursors', () => {
 
   it('give a number back', () => {
     fc.assert(fc.property(fc.nat(), (id) => decodeNumber(encodeNumber(id)) === id));
+  });
+
+  it('of a list are good for that list only', () => {
+    const list = listName('tasks', '-created_at', { state: ['TODO'] });
+    expect(listName('tasks', '-created_at', { state: ['TODO'] })).toBe(list);
+    const cursor = encodeListCursor(list, ['5', 'x']);
+    expect(decodeListCursor(list, cursor)).toEqual(['5', 'x']);
+    for (const other of [listName('tasks', 'created_at', { state: ['TODO'] }), listName('tasks', '-created_at', {})])
+      expect(() => decodeListCursor(other, cursor)).toThrow(refusal);
+    for (const alien of ['', encodeNumber(5)]) expect(() => decodeListCursor(list, alien)).toThrow(refusal);
   });
 
   it.each([

@@ -6,6 +6,7 @@ import { SocketAccess } from './api/ws-handshake-access.js';
 import { WsHandshake } from './api/ws-handshake.js';
 import { WsStreamServer } from './api/ws-stream.server.js';
 import { AccessWatch } from './app/access-watch.js';
+import { MembershipWatch } from './app/membership-watch.js';
 import { MessagesAppendedHandler } from './app/messages-appended.handler.js';
 import { Newcomers } from './app/newcomers.js';
 import { StreamConnections } from './app/stream-connections.js';
@@ -32,6 +33,7 @@ import { Subscriptions } from './app/subscriptions.js';
     StreamControl,
     StreamPoll,
     AccessWatch,
+    MembershipWatch,
     MessagesAppendedHandler,
     AcpGateway,
     SocketAccess,

@@ -1659,8 +1659,17 @@ export type ListAgentsData = {
          * One or more statuses, separated by commas.
          */
         status?: Array<AgentStatus>;
+        /**
+         * Those of this agent type, by its name.
+         */
         agent_type?: string;
+        /**
+         * Those of this task.
+         */
         task_id?: string;
+        /**
+         * Those of tasks on this board.
+         */
         board_id?: string;
     };
     url: '/api/v1/agents';
@@ -3277,6 +3286,9 @@ export type ListTasksData = {
          * Of one of these priorities, separated by commas.
          */
         priority?: Array<number>;
+        /**
+         * Only tasks that this agent type is to do.
+         */
         agent_type?: string;
         /**
          * The agent instance that works on it, or the last one that did.
@@ -4648,6 +4660,9 @@ export type ListTaskAgentsData = {
          * One or more statuses, separated by commas.
          */
         status?: Array<AgentStatus>;
+        /**
+         * Those of this agent type, by its name.
+         */
         agent_type?: string;
     };
     url: '/api/v1/tasks/{taskId}/agents';

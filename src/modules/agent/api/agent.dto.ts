@@ -15,6 +15,7 @@ export class ListTaskAgentsRequest extends PageQuery {
   @ApiProperty({ required: false, enum: AGENT_STATUSES, enumName: 'AgentStatus', isArray: true, example: ['RUNNING'] })
   status?: AgentStatus[];
 
+  /** Those of this agent type, by its name. */
   @MayBeAbsent()
   @IsText(AGENT_TYPE_NAME)
   @ApiProperty({ required: false, example: 'demo-agent' })
@@ -23,12 +24,14 @@ export class ListTaskAgentsRequest extends PageQuery {
 
 /** Which agent instances, and which part of the list. */
 export class ListAgentsRequest extends ListTaskAgentsRequest {
+  /** Those of this task. */
   @MayBeAbsent()
   @InLowerCase()
   @IsUuidText()
   @ApiProperty({ required: false, example: '019ac1a5-7c1e-7000-8000-000000000004' })
   task_id?: string;
 
+  /** Those of tasks on this board. */
   @MayBeAbsent()
   @InLowerCase()
   @IsUuidText()

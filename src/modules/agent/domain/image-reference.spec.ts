@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { imageNameProblem, imageReference, imageReferenceProblem, imageTagProblem } from './image-reference.js';
 
-const from = (characters: string) => fc.constantFrom(...characters);
+const from = (characters: string) => fc.constantFrom(...characters.split(''));
 const word = (characters: string) => fc.string({ unit: from(characters), minLength: 1, maxLength: 12 });
 const LOWER = 'abcdefghijklmnopqrstuvwxyz0123456789';
 

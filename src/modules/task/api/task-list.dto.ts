@@ -23,6 +23,7 @@ export class ListTasksRequest extends PageQuery {
   @ApiProperty({ example: [5, 7] })
   priority?: number[];
 
+  /** Only tasks that this agent type is to do. */
   @MayBeAbsent()
   @IsText(AGENT_TYPE)
   @ApiProperty({ example: 'gemini-agent' })

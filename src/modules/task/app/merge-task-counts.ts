@@ -27,7 +27,7 @@ export class TaskCountMerger implements OnModuleInit {
 
   /** Merges the rows of every board that has changed; does nothing while another server does. */
   async merge(): Promise<void> {
-    for (let after: string | undefined = NO_BOARD; after !== undefined; ) after = await this.mergeSome(after);
+    for (let after: string | undefined = NO_BOARD; after !== undefined;) after = await this.mergeSome(after);
   }
 
   /** Merges the rows of some boards with greater ids; returns the last of them, undefined when there was none. */

@@ -4,7 +4,7 @@ import type { Condition } from './task-filter.js';
 /** What PostgreSQL's parser would make addresses, paths, signs, versions and markup of: those would be found as a whole only. */
 const JOINTS = '-+./@_~<>&';
 /** Blanks and the punctuation of ASCII: nothing in a word can mean anything in a query. What else is no word, PostgreSQL knows. */
-const BETWEEN_WORDS = /[\s\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+/u; // oxlint-disable-line no-control-regex -- named on purpose
+const BETWEEN_WORDS = /[\s\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+/u;
 
 /** The words of a task `t`, exactly as the index `tasks_search_idx` has them. */
 const WORDS = sql`to_tsvector('simple', translate(t.title || ' ' || t.description, ${sql.lit(JOINTS)}, ${sql.lit(' '.repeat(JOINTS.length))}))`;
