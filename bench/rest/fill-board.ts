@@ -117,7 +117,14 @@ export async function withoutIndexes(db: pg.Pool, work: () => Promise<void>): Pr
   for (const { name } of rows) await db.query(`drop index ${name}`);
   await db.query('alter table tasks disable trigger user');
   await work();
-  for (const { definition } of rows) await db.query(definition);
+  const session = await db.connect();
+  try {
+    await session.query(`set maintenance_work_mem = '1GB'`); // with the usual 64 MB the full-text index takes minutes
+    for (const { definition } of rows) await session.query(definition);
+    await session.query('reset all');
+  } finally {
+    session.release();
+  }
   await db.query('alter table tasks enable trigger user');
   await db.query('delete from task_counts');
   await db.query(

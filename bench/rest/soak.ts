@@ -9,7 +9,7 @@ import { figure, markdownTable } from '../lib/table.js';
 import type { World } from '../lib/world.js';
 import { fillBoard, settle } from './fill-board.js';
 import { SoakClient, type Cast, type Tally } from './soak-traffic.js';
-import type { PartResult, RestOptions } from './suite.js';
+import type { PartResult, RestOptions } from './part.js';
 
 const CONNECTIONS = 32;
 const TASKS = 1000; // on the board from the start

@@ -5,30 +5,9 @@ import { Build } from '../lib/build.js';
 import { say } from '../lib/progress.js';
 import { World } from '../lib/world.js';
 import { million } from './million.js';
+import type { PartResult, RestOptions } from './part.js';
 import { ratios } from './ratios.js';
 import { soak } from './soak.js';
-
-export interface RestOptions {
-  /** Of each comparison; the medians count. */
-  rounds: number;
-  /** Tasks of the large board. */
-  tasks: number;
-  /** Of the soak. */
-  minutes: number;
-  /** Where to write the profiles of the server; nowhere when undefined. */
-  profiles: string | undefined;
-}
-
-/** What one part found. */
-export interface PartResult {
-  title: string;
-  /** Markdown. */
-  text: string;
-  /** Every aim was met. */
-  passed: boolean;
-  /** The single figures, for `--json`. */
-  data: object;
-}
 
 const PARTS = { ratios, million, soak } as const;
 type Part = keyof typeof PARTS;

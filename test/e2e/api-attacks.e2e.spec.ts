@@ -465,6 +465,16 @@ describe('names and headers', () => {
     expect(answer).not.toMatch(/x-correlation-id: a/i);
   });
 
+  it('that offer another protocol are answered in this one', async () => {
+    const headers = {
+      connection: 'Upgrade, HTTP2-Settings',
+      upgrade: 'h2c',
+      'http2-settings': 'AAMAAABkAAQAoAAAAAIAAAAA',
+    };
+    const answer = await ask('GET', '/auth/me', world.people.owner, undefined, headers);
+    expect([answer.status, answer.json]).toMatchObject([200, { username: 'owner' }]);
+  });
+
   it('that would override the method do not', async () => {
     const { task, owner } = world.own;
     for (const header of ['x-http-method-override', 'x-http-method', 'x-method-override']) {

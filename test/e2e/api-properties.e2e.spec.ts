@@ -24,6 +24,11 @@ const hints = (): Hints => ({
   branch: fc.constantFrom('main', 'feature/x'),
   depends_on: fc.constantFrom([], [world.own.finished.task]),
   expires_at: fc.integer({ min: 1, max: 1000 }).map((days) => new Date(Date.now() + days * 86_400_000).toISOString()),
+  docker_image: fc.constantFrom('kandev/demo-agent', 'registry.example.com:5000/team/agent'),
+  docker_tag: fc.constantFrom('latest', `sha256:${'0a'.repeat(32)}`),
+  cpu_limit: fc.constantFrom('0.5', '2.0'),
+  memory_limit: fc.constantFrom('512m', '1.5g'),
+  disk_limit: fc.constantFrom('512M', '10g'),
   auto_start: fc.constant(false), // true wants an agent type
   login: fc.constantFrom('stranger', 'Stranger@Example.com'),
 });
@@ -164,6 +169,20 @@ async function request(operation: Operation, variation: Variation): Promise<{ an
 }
 
 describe('the document', () => {
+  it('is taken at its word: a field that it does not name is seen, and a time of another form', async () => {
+    const { task } = world.own;
+    const operation = api.operation('getTask');
+    const { json } = await world.ask({ method: 'GET', path: `/api/v1/tasks/${task}`, token: world.token('owner') });
+    const faults = (change: object) =>
+      api.problemsOf(operation, 200, 'application/json', { ...(json as object), ...change });
+    expect(faults({})).toEqual([]);
+    expect(faults({ secret: 1 })).toEqual(['/ must NOT have additional properties (secret)']);
+    expect(faults({ created_at: '2026-01-09T10:00:00Z' })).toEqual(['/created_at must match format "date-time"']);
+    expect(faults({ id: task.toUpperCase() })).toEqual(['/id must match format "uuid"']);
+    expect(faults({ state: 'DONE' })).toHaveLength(1);
+    expect(faults({ version: undefined })).toHaveLength(1);
+  });
+
   const properties = () =>
     Object.entries(api.document.components.schemas).flatMap(([name, schema]) =>
       Object.entries(schema.properties ?? {}).map(([field, of]) => ({ field: `${name}.${field}`, schema: of })),

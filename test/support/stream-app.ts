@@ -9,6 +9,7 @@ import { ResolveActorQuery, ResolveSessionQuery, type Resolution } from '../../s
 import { AuthModule } from '../../src/common/auth/auth.module.js';
 import { TokenService } from '../../src/common/auth/token.service.js';
 import type { Command, Query } from '../../src/common/bus/contracts.js';
+import { OutboxHandlers } from '../../src/common/bus/outbox-handlers.js';
 import { CONFIG } from '../../src/common/config/config.module.js';
 import { notFound } from '../../src/common/errors/domain-error.js';
 import { Workers } from '../../src/common/ops/workers.js';
@@ -50,9 +51,9 @@ export async function startStreamApp(): Promise<StreamApp> {
       { provide: CONFIG, useValue: { jwt_secret: 'a secret for tests that is long enough', auth, http } },
       { provide: MemoryLog, useValue: log },
       { provide: 'COMMANDS', useValue: commands },
-      Workers,
+      ...[Workers, OutboxHandlers],
     ],
-    exports: [CONFIG, MemoryLog, 'COMMANDS', Workers],
+    exports: [CONFIG, MemoryLog, 'COMMANDS', Workers, OutboxHandlers],
   };
   @Global()
   @Module(world)

@@ -1,12 +1,11 @@
 import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
-import { sql } from 'kysely';
 import type { Actor } from '../auth/actor.js';
 import { adminsOnly } from '../auth/admins-only.js';
 import { Query } from '../bus/contracts.js';
 import { toTimestamp } from '../persistence/timestamp.js';
+import { newestPage } from '../persistence/newest-page.js';
 import { Transactions } from '../persistence/transactions.js';
-import { decodePosition } from '../validation/cursor.js';
-import { newestFirst, type Page, type PageRequest } from '../validation/page.js';
+import { type Page, type PageRequest } from '../validation/page.js';
 import type { AuditAction, AuditDB } from './audit-log.js';
 
 /** A line of the audit log. `created_at` is RFC 3339. */
@@ -50,27 +49,12 @@ export class ListAuditHandler implements IQueryHandler<ListAuditQuery> {
 
   async execute({ actor, filter, page }: ListAuditQuery): Promise<Page<AuditRecord>> {
     adminsOnly(actor, 'audit');
-    const after = page.cursor === null ? null : decodePosition(page.cursor);
-    const events = this.filtered(filter);
-    const [rows, { total }] = await Promise.all([
-      events
-        .selectAll()
-        .$if(after !== null, (query) =>
-          query.where(sql<boolean>`(created_at, id) < (${after?.created_at}, ${after?.id})`),
-        )
-        .orderBy('created_at', 'desc')
-        .orderBy('id', 'desc')
-        .offset(page.offset)
-        .limit(page.limit + 1)
-        .execute(),
-      events.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
-    ]);
-    const records = rows.map((row) => ({
-      ...row,
-      action: row.action as AuditAction,
-      created_at: toTimestamp(row.created_at),
-    }));
-    return newestFirst(records, page, total);
+    return newestPage(
+      this.filtered(filter),
+      (events) => events.selectAll(),
+      page,
+      (row) => ({ ...row, action: row.action as AuditAction, created_at: toTimestamp(row.created_at) }),
+    );
   }
 
   private filtered({ action, user_id, subject_id, created_after, created_before }: AuditFilter) {

@@ -26,7 +26,7 @@ export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
 
-/** Finds out who asks. Answers are kept for two seconds; whoever ends what they rest on calls {@link forget}. */
+/** Finds out who asks. Answers on users are kept for two seconds; whoever ends what they rest on calls {@link forget}. */
 @Injectable()
 export class Authenticator {
   private readonly cache = new PrincipalCache();
@@ -46,6 +46,8 @@ export class Authenticator {
    *   `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended` (all unauthenticated)
    */
   async authenticate(text: string): Promise<Principal> {
+    // An agent's key dies with its attempt, and nobody who ends one calls us: it is looked at each time.
+    if (text.startsWith(AGENT_KEY_PREFIX)) return this.lookAtAgentKey(text);
     let principal = await this.cache.get(text, () => this.look(text));
     // It has ended while it was kept: looked at again, for the right words.
     if (principal.expires_at * 1000 <= Date.now()) principal = await this.look(text);
@@ -80,7 +82,6 @@ export class Authenticator {
   }
 
   private async look(text: string): Promise<Principal> {
-    if (text.startsWith(AGENT_KEY_PREFIX)) return this.lookAtAgentKey(text);
     if (text.startsWith(API_KEY_PREFIX)) {
       return toPrincipal(await this.queries.execute(new ResolveApiKeyQuery(hashSecret(text))));
     }

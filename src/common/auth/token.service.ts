@@ -3,6 +3,7 @@ import { JwtService } from '@nestjs/jwt';
 import { CONFIG } from '../config/config.module.js';
 import type { Config } from '../config/config.js';
 import { DomainError } from '../errors/domain-error.js';
+import { isUuid } from '../validation/id.decorator.js';
 
 const ISSUER = 'kandev';
 const AUDIENCE = 'kandev-api';
@@ -50,7 +51,7 @@ export class TokenService {
         audience: AUDIENCE,
       });
       const { sub, sid, exp } = claims;
-      if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number') throw new Error('claims');
+      if (!isUuid(sub) || !isUuid(sid) || typeof exp !== 'number') throw new Error('claims');
       return { user_id: sub, session_id: sid, expires_at: exp };
     } catch (error) {
       const expired = (error as Error).name === 'TokenExpiredError';

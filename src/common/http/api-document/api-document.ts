@@ -52,7 +52,9 @@ function complete(document: ApiDocument): void {
     for (const { headers = {} } of Object.values(operation.responses)) {
       for (const { schema } of Object.values(headers) as { schema?: Schema }[]) if (schema) makePlain(schema);
     }
-    completeProblems(operation);
+  }
+  for (const path of Object.values(document.paths)) {
+    for (const [method, operation] of Object.entries(path)) completeProblems(operation, method !== 'get');
   }
   document.components.examples = problemExamples(operations);
   for (const operation of operations) exemplify(document, operation);

@@ -13,17 +13,20 @@ export const RATE_LIMIT_HEADERS: Readonly<Record<string, object>> = {
   'Retry-After': { description: 'Seconds to wait before the next try.', schema: { type: 'integer', minimum: 1 } },
 };
 
-/** Adds the error answers that follow from what else the document says of the operation, and what they carry. */
-export function completeProblems(operation: Operation): void {
-  const { security = [], parameters = [], requestBody, responses } = operation;
+/**
+ * Adds the error answers that follow from what else the document says of the operation, and what they carry. With
+ * `readsBody` also those to a body that can't be read, which is read before anybody asks whether it is wanted.
+ */
+export function completeProblems(operation: Operation, readsBody: boolean): void {
+  const { security = [], parameters = [], responses } = operation;
   const add = (status: number, ...codes: string[]) => {
     responses[status] = problemResponse(status, [...codesOf(responses[status]), ...codes]);
   };
   const takes = (header: string) =>
     parameters.some((parameter) => parameter.in === 'header' && parameter.name === header);
 
-  if (parameters.length > 0 || requestBody) add(400);
-  if (requestBody?.content['application/json']) {
+  if (parameters.length > 0 || readsBody) add(400);
+  if (readsBody) {
     add(413);
     add(415);
   }

@@ -22,6 +22,20 @@ const MAX_CAPABILITIES = 50;
 const MAX_ARGUMENTS = 100;
 const MAX_ARGUMENT_LENGTH = 4096;
 
+/** For the API document. */
+export const CAPABILITIES = {
+  type: 'array',
+  maxItems: MAX_CAPABILITIES,
+  uniqueItems: true,
+  items: { type: 'string', minLength: CAPABILITY.min, maxLength: CAPABILITY.max, pattern: CAPABILITY.pattern.source },
+} as const;
+export const COMMAND = {
+  type: 'array',
+  minItems: 1,
+  maxItems: MAX_ARGUMENTS,
+  items: { type: 'string', maxLength: MAX_ARGUMENT_LENGTH },
+} as const;
+
 /** Name of an image, without tag. */
 export const IsImageName = (): PropertyDecorator =>
   Check('isImageName', textThen(imageNameProblem), { maxLength: 255 });

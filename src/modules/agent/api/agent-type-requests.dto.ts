@@ -16,7 +16,9 @@ import {
   AGENT_TYPE_NAME,
   AreCapabilities,
   AreMounts,
+  CAPABILITIES,
   CAPABILITY,
+  COMMAND,
   IsCommand,
   IsEnvironment,
   IsImageName,
@@ -41,19 +43,12 @@ export class ListAgentTypesRequest extends PageQuery {
   capability?: string;
 }
 
-/** Fields of an agent type that may be changed. */
-@ApiSchema({ name: 'UpdateAgentType' })
-export class UpdateAgentTypeRequest {
+/** Fields of an agent type that may be given at first and changed later. */
+class AgentTypeFields {
   @ValidateIf((_, value) => value !== undefined && value !== null)
   @IsText({ max: 5000 })
   @ApiProperty({ nullable: true, required: false, type: String, example: 'Reviews pull requests' })
   description?: string | null;
-
-  /** Name of the image, without tag. */
-  @MayBeAbsent()
-  @IsImageName()
-  @ApiProperty({ example: 'registry.example.com:5000/team/agent', required: false })
-  docker_image?: string;
 
   /** A tag, or a digest such as `sha256:…`, which always names the same image. */
   @MayBeAbsent()
@@ -64,7 +59,7 @@ export class UpdateAgentTypeRequest {
   /** Program and arguments; null: what the image itself says. */
   @ValidateIf((_, value) => value !== undefined && value !== null)
   @IsCommand()
-  @ApiProperty({ nullable: true, required: false, type: [String], maxItems: 100, example: ['node', '/agent.mjs'] })
+  @ApiProperty({ nullable: true, required: false, ...COMMAND, example: ['node', '/agent.mjs'] })
   command?: string[] | null;
 
   /** `process` runs without a container and without its protection, where the server allows it. */
@@ -96,7 +91,7 @@ export class UpdateAgentTypeRequest {
 
   @MayBeAbsent()
   @AreCapabilities()
-  @ApiProperty({ required: false, type: [String], maxItems: 50, example: ['code_review', 'testing'] })
+  @ApiProperty({ required: false, ...CAPABILITIES, example: ['code_review', 'testing'] })
   capabilities?: string[];
 
   /** Credentials of the host that the agent asks for, read-only. No path can be given. */
@@ -104,6 +99,7 @@ export class UpdateAgentTypeRequest {
   @AreMounts()
   @ApiProperty({
     ...{ enum: CREDENTIAL_MOUNTS, enumName: 'CredentialMount', isArray: true, required: false },
+    ...{ uniqueItems: true, maxItems: CREDENTIAL_MOUNTS.length },
     example: ['ssh_keys', 'gitconfig'],
   })
   mounts?: CredentialMount[];
@@ -115,8 +111,18 @@ export class UpdateAgentTypeRequest {
   enabled?: boolean;
 }
 
+/** Fields of an agent type that may be changed. */
+@ApiSchema({ name: 'UpdateAgentType' })
+export class UpdateAgentTypeRequest extends AgentTypeFields {
+  /** Name of the image, without tag. */
+  @MayBeAbsent()
+  @IsImageName()
+  @ApiProperty({ example: 'registry.example.com:5000/team/agent', required: false })
+  docker_image?: string;
+}
+
 @ApiSchema({ name: 'CreateAgentType' })
-export class CreateAgentTypeRequest extends UpdateAgentTypeRequest {
+export class CreateAgentTypeRequest extends AgentTypeFields {
   @IsText(AGENT_TYPE_NAME)
   @ApiProperty({ example: 'my-agent' })
   name: string;
@@ -124,5 +130,5 @@ export class CreateAgentTypeRequest extends UpdateAgentTypeRequest {
   /** Name of the image, without tag. */
   @IsImageName()
   @ApiProperty({ example: 'registry.example.com:5000/team/agent' })
-  declare docker_image: string;
+  docker_image: string;
 }

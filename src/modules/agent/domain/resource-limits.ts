@@ -15,7 +15,8 @@ const MAX_CPUS = 256; // more than one machine has
 const MIN_BYTES = 16 * 1024 ** 2; // a shell and a small program; the engine itself wants 6 MiB
 const MAX_MEMORY_TIB = 16; // more than one machine has
 const MAX_DISK_TIB = 1024;
-const CPUS = /^\d{1,3}(\.\d{1,3})?$/;
+/** How a number of cores is written. */
+export const CPUS = /^\d{1,3}(\.\d{1,3})?$/;
 const SIZE_WITH_UNIT = /^\d{1,12}(\.\d{1,3})?[bkmgt]$/i;
 
 /** What is wrong with a number of cores, in words that follow its field's name. */

@@ -1,5 +1,5 @@
 import { Transform } from 'class-transformer';
-import { IsEmail, ValidateIf } from 'class-validator';
+import { isEmail, ValidateIf } from 'class-validator';
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { Check } from '../../../common/validation/check.decorator.js';
 import { IsText } from '../../../common/validation/fields.decorator.js';
@@ -20,8 +20,7 @@ const PASSWORD = { min: 10, max: 200 };
 export class RegisterRequest {
   /** Kept in lower case. */
   @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value))
-  @IsEmail({}, { message: 'must be an email address' })
-  @IsText({ max: 255 })
+  @Check('isEmail', emailProblem, { maxLength: 255 })
   @ApiProperty({ example: 'ann@example.com', format: 'email' })
   email: string;
 
@@ -56,6 +55,11 @@ export class RefreshRequest {
   @IsText({ min: 1, max: 200 })
   @ApiProperty({ example: 'q3JrV9sLZ0y4hVnC3m0YF0eT6zq1o2w8kXcB7uRrD5A' })
   refresh_token: string;
+}
+
+/** The text comes first: the check of emails throws on broken characters. */
+function emailProblem(value: unknown): string | undefined {
+  return textProblem(value, { max: 255 }) ?? (isEmail(value) ? undefined : 'must be an email address');
 }
 
 function nameProblem(email: unknown, username: unknown): string | undefined {

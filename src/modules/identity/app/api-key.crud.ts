@@ -8,9 +8,9 @@ import { API_KEY_PREFIX, Authenticator, hashSecret } from '../../../common/auth/
 import { userGone } from '../../../common/auth/user-gone.js';
 import { Command, Query } from '../../../common/bus/contracts.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
+import { newestPage } from '../../../common/persistence/newest-page.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
-import { decodePosition } from '../../../common/validation/cursor.js';
-import { newestFirst, type Page, type PageRequest } from '../../../common/validation/page.js';
+import { type Page, type PageRequest } from '../../../common/validation/page.js';
 import { ApiKey } from '../domain/api-key.entity.js';
 import { lockUser, type IdentityDB } from './account.js';
 import { KEY_COLUMNS, toApiKeyRecord, type ApiKeyRecord } from './api-key.js';
@@ -112,23 +112,9 @@ export class ListApiKeysHandler implements IQueryHandler<ListApiKeysQuery> {
   constructor(private readonly transactions: Transactions) {}
 
   async execute({ actor, page }: ListApiKeysQuery): Promise<Page<ApiKeyRecord>> {
-    const after = page.cursor === null ? null : decodePosition(page.cursor);
     const db = this.transactions.kysely<IdentityDB>();
     const keys = db.selectFrom('api_keys').where('user_id', '=', actor.user_id).where('revoked_at', 'is', null);
-    const [rows, { total }] = await Promise.all([
-      keys
-        .select(KEY_COLUMNS)
-        .$if(after !== null, (query) =>
-          query.where(sql<boolean>`(created_at, id) < (${after?.created_at}, ${after?.id})`),
-        )
-        .orderBy('created_at', 'desc')
-        .orderBy('id', 'desc')
-        .offset(page.offset)
-        .limit(page.limit + 1)
-        .execute(),
-      keys.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
-    ]);
-    return newestFirst(rows.map(toApiKeyRecord), page, total);
+    return newestPage(keys, (query) => query.select(KEY_COLUMNS), page, toApiKeyRecord);
   }
 }
 

@@ -5,9 +5,9 @@ import { adminsOnly } from '../../../common/auth/admins-only.js';
 import { userGone } from '../../../common/auth/user-gone.js';
 import { Query } from '../../../common/bus/contracts.js';
 import { notFound } from '../../../common/errors/domain-error.js';
+import { newestPage } from '../../../common/persistence/newest-page.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
-import { decodePosition } from '../../../common/validation/cursor.js';
-import { newestFirst, type Page, type PageRequest } from '../../../common/validation/page.js';
+import { type Page, type PageRequest } from '../../../common/validation/page.js';
 import { FindUsersQuery, type UserName } from '../contracts/user.queries.js';
 import { ACCOUNT_COLUMNS, toAccount, type Account, type IdentityDB } from './account.js';
 
@@ -61,22 +61,7 @@ export class ListUsersHandler implements IQueryHandler<ListUsersQuery> {
 
   async execute({ actor, q, page }: ListUsersQuery): Promise<Page<Account>> {
     adminsOnly(actor, 'user');
-    const after = page.cursor === null ? null : decodePosition(page.cursor);
-    const users = this.filtered(q);
-    const [rows, { total }] = await Promise.all([
-      users
-        .select(ACCOUNT_COLUMNS)
-        .$if(after !== null, (query) =>
-          query.where(sql<boolean>`(created_at, id) < (${after?.created_at}, ${after?.id})`),
-        )
-        .orderBy('created_at', 'desc')
-        .orderBy('id', 'desc')
-        .offset(page.offset)
-        .limit(page.limit + 1)
-        .execute(),
-      users.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
-    ]);
-    return newestFirst(rows.map(toAccount), page, total);
+    return newestPage(this.filtered(q), (users) => users.select(ACCOUNT_COLUMNS), page, toAccount);
   }
 
   private filtered(q: string | null) {

@@ -1,11 +1,11 @@
 import { QueryBus, QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
-import { sql, type Selectable } from 'kysely';
+import { type Selectable } from 'kysely';
 import type { Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
+import { newestPage } from '../../../common/persistence/newest-page.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
-import { decodePosition } from '../../../common/validation/cursor.js';
-import { newestFirst, type Page, type PageRequest } from '../../../common/validation/page.js';
+import { type Page, type PageRequest } from '../../../common/validation/page.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import { FindTasksWithLiveRunQuery } from '../contracts/run.queries.js';
 import type { RunState } from '../contracts/run.types.js';
@@ -69,21 +69,9 @@ export class ListRunsHandler implements IQueryHandler<ListRunsQuery> {
   ) {}
 
   async execute({ actor, task_id, page }: ListRunsQuery): Promise<Page<RunRecord>> {
-    const after = page.cursor === null ? null : decodePosition(page.cursor);
     await this.queries.execute(new GetTaskQuery(actor, task_id));
     const runs = this.transactions.kysely<RunDB>().selectFrom('runs').where('task_id', '=', task_id);
-    const { total } = await runs.select((by) => by.fn.countAll<number>().as('total')).executeTakeFirstOrThrow();
-    const rows = await runs
-      .selectAll()
-      .$if(after !== null, (query) =>
-        query.where(sql<boolean>`(created_at, id) < (${after?.created_at}, ${after?.id})`),
-      )
-      .orderBy('created_at', 'desc')
-      .orderBy('id', 'desc')
-      .offset(page.offset)
-      .limit(page.limit + 1)
-      .execute();
-    return newestFirst(rows.map(toRunRecord), page, total);
+    return newestPage(runs, (query) => query.selectAll(), page, toRunRecord);
   }
 }
 

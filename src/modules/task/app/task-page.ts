@@ -79,7 +79,7 @@ function listed({ board_id, filter, order, after, page: { limit, offset } }: Tas
 
 /**
  * By the index of words, always: PostgreSQL can't know how many words begin like this, and would else walk the whole
- * board in order for a word that nobody wrote. Costs about a microsecond a match, however large the board is.
+ * board in order for a word that nobody wrote. Costs one or two microseconds a match, however large the board is.
  */
 function searched({ board_id, filter, order, after, page: { limit, offset } }: TaskListRequest, q: string): Parts {
   const conditions = conditionsOf(filter);

@@ -84,12 +84,13 @@ export class CreateTaskHandler implements ICommandHandler<CreateTaskCommand> {
 
   async execute(command: CreateTaskCommand): Promise<TaskRecord> {
     const { actor, board_id, input, options, once } = command;
-    if (options.auto_start) {
+    if (options.auto_start || once) {
+      // Also whoever sends it again must still be allowed to.
       await authorizeBoard(this.transactions.kysely<TaskDB>(), actor, board_id, 'write');
       const before = await this.idempotency.answered<TaskRecord>(actor, once);
       if (before) return before;
-      await this.requireStartable(input.agent_type);
     }
+    if (options.auto_start) await this.requireStartable(input.agent_type);
     return actorOnce(this.idempotency, actor, once, (tx) => create(tx, command));
   }
 
