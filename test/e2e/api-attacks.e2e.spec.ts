@@ -183,7 +183,7 @@ async function upgrade(path: string, headers: Record<string, string> = {}): Prom
   });
 }
 
-describe('an end of somebody’s rights counts at once', () => {
+describe("an end of somebody's rights counts at once", () => {
   it('on a board', async () => {
     const user = await newUser();
     const task = `/tasks/${world.own.task}`;
@@ -294,7 +294,7 @@ describe('an end of somebody’s rights counts at once', () => {
   });
 });
 
-describe('fields that are not the client’s to set', () => {
+describe("fields that are not the client's to set", () => {
   const FIELDS = [
     ...[
       'id',

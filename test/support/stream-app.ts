@@ -38,6 +38,9 @@ export interface StreamApp {
 }
 
 const TOKEN_SECONDS = 600;
+const SESSION = '019ac1a5-7c1e-7000-8000-0000000000f0';
+/** The user that most tests connect as. */
+export const ANN = '019ac1a5-7c1e-7000-8000-0000000000a1';
 /** Of pages that may open sockets, besides the server's own. */
 export const FRIENDLY_ORIGIN = 'https://board.example';
 
@@ -78,7 +81,7 @@ export async function startStreamApp(): Promise<StreamApp> {
     url: `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`,
     token: async (userId, seconds = TOKEN_SECONDS) => {
       auth.token_duration = seconds;
-      return (await app.get(TokenService).sign(userId, 'session')).access_token;
+      return (await app.get(TokenService).sign(userId, SESSION)).access_token;
     },
     say: (taskId, count) =>
       void app.get(EventBus).publish(new MessagesAppendedEvent(taskId, log.append(taskId, count))),

@@ -19,7 +19,7 @@ export function httpAdapter({ http }: Config): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_WITHIN_MS,
-    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    http: { maxHeaderSize: MAX_HEADER_BYTES, shouldUpgradeCallback: asksForWebSocket },
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     genReqId: correlationId,
     trustProxy: (_address: string, hop: number) => hop < http.trusted_proxies,
@@ -37,6 +37,11 @@ export function httpAdapter({ http }: Config): FastifyAdapter {
     }
   });
   return adapter;
+}
+
+/** Clients that would rather speak HTTP/2 offer it with each request (Java's own do), and take an answer in HTTP/1.1. */
+function asksForWebSocket({ headers: { upgrade } }: IncomingMessage): boolean {
+  return upgrade?.toLowerCase() === 'websocket';
 }
 
 /** The caller's own correlation id where it is a harmless one, else a new one. */

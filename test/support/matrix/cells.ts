@@ -1,6 +1,6 @@
 import { PRINCIPALS, SIDES, type ApiWorld, type Principal, type Side } from '../api-world.js';
 import type { Operation } from '../openapi.js';
-import type { RawAnswer, RawRequest } from '../raw-http.js';
+import type { RawRequest } from '../raw-http.js';
 import type { Ask, Cell, Row } from './row.js';
 
 /** The columns of an operation: own things only where it is not about anybody's. */
@@ -33,10 +33,6 @@ export function pathOf({ path, operationId }: Operation, { ids = {}, query }: As
     return ids[name];
   });
   return query ? `${filled}?${new URLSearchParams(query).toString()}` : filled;
-}
-
-export async function send(world: ApiWorld, request: JsonRequest): Promise<RawAnswer> {
-  return world.ask(request);
 }
 
 /** What a background worker writes on its own account; everything else only changes on request. */

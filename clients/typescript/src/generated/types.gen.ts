@@ -427,10 +427,6 @@ export type ChangePasswordRequest = {
 export type CreateAgentType = {
     description?: string | null;
     /**
-     * Name of the image, without tag.
-     */
-    docker_image?: string;
-    /**
      * A tag, or a digest such as `sha256:…`, which always names the same image.
      */
     docker_tag?: string;
@@ -460,6 +456,10 @@ export type CreateAgentType = {
      */
     enabled?: boolean;
     name: string;
+    /**
+     * Name of the image, without tag.
+     */
+    docker_image: string;
 };
 
 export type CreateApiKey = {
@@ -1004,10 +1004,6 @@ export type TriggerRun = {
 export type UpdateAgentType = {
     description?: string | null;
     /**
-     * Name of the image, without tag.
-     */
-    docker_image?: string;
-    /**
      * A tag, or a digest such as `sha256:…`, which always names the same image.
      */
     docker_tag?: string;
@@ -1036,6 +1032,10 @@ export type UpdateAgentType = {
      * Runs of a disabled type are refused.
      */
     enabled?: boolean;
+    /**
+     * Name of the image, without tag.
+     */
+    docker_image?: string;
 };
 
 export type UpdateBoardRequest = {
@@ -1339,6 +1339,18 @@ export type DeleteAgentTypeErrors = {
      */
     412: Problem & {
         code: 'precondition.stale';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
     };
     /**
      * Too many requests; see Retry-After: `request.too_many`.
@@ -2174,6 +2186,18 @@ export type DeleteApiKeyErrors = {
         code: 'api_key.not_found';
     };
     /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
      * Too many requests; see Retry-After: `request.too_many`.
      */
     429: Problem & {
@@ -2878,6 +2902,18 @@ export type DeleteBoardErrors = {
         code: 'precondition.stale';
     };
     /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
      * Too many requests; see Retry-After: `request.too_many`.
      */
     429: Problem & {
@@ -3156,6 +3192,18 @@ export type RemoveBoardMemberErrors = {
      */
     409: Problem & {
         code: 'board.last_owner';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
     };
     /**
      * Too many requests; see Retry-After: `request.too_many`.
@@ -4466,6 +4514,18 @@ export type DeleteTaskErrors = {
         code: 'precondition.stale';
     };
     /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
      * Too many requests; see Retry-After: `request.too_many`.
      */
     429: Problem & {
@@ -4771,6 +4831,18 @@ export type ArchiveTaskErrors = {
         code: 'precondition.stale';
     };
     /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
      * Too many requests; see Retry-After: `request.too_many`.
      */
     429: Problem & {
@@ -5005,6 +5077,18 @@ export type UnarchiveTaskErrors = {
      */
     412: Problem & {
         code: 'precondition.stale';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
     };
     /**
      * Too many requests; see Retry-After: `request.too_many`.

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { FRIENDLY_ORIGIN, startStreamApp, type StreamApp } from '../../../../test/support/stream-app.js';
+import { ANN, FRIENDLY_ORIGIN, startStreamApp, type StreamApp } from '../../../../test/support/stream-app.js';
 import { AcpTestClient } from '../../../../test/support/stream-clients.js';
 
 let server: StreamApp;
@@ -11,7 +11,7 @@ const clients: AcpTestClient[] = [];
 beforeAll(async () => void (server = await startStreamApp()));
 afterAll(async () => server.app.close());
 beforeEach(() => {
-  board = server.log.addBoard('ann');
+  board = server.log.addBoard(ANN);
   task = server.log.addTask(board);
 });
 afterEach(() => {
@@ -27,7 +27,7 @@ function open(token: unknown, options: Options = {}, url = server.url): AcpTestC
 }
 
 async function connect(options: Options = {}, seconds?: number): Promise<AcpTestClient> {
-  return open(await server.token('ann', seconds), options).connected();
+  return open(await server.token(ANN, seconds), options).connected();
 }
 
 const upTo = (last: number): number[] => Array.from({ length: last }, (_, i) => i + 1);
@@ -45,7 +45,7 @@ describe('the handshake', () => {
   });
 
   it('lets nobody stay in the namespace that Socket.IO opens by itself', async () => {
-    const root = open(await server.token('ann'));
+    const root = open(await server.token(ANN));
     root.socket.disconnect();
     const client = root.socket.io.socket('/');
     client.connect();
@@ -145,7 +145,7 @@ describe('requests', () => {
     const stop = { task_id: task, action: 'stop', reason: 'enough', force: true };
     expect(await client.ask('control', stop)).toMatchObject({ ok: true, run: { task_id: task, state: 'STOPPING' } });
     await client.ask('control', { task_id: task, action: 'start' });
-    const actor = { user_id: 'ann', role: 'member' };
+    const actor = { user_id: ANN, role: 'member' };
     expect(server.commands).toMatchObject([
       { actor, task_id: task, reason: 'enough', force: true },
       { actor, task_id: task, options: { force: false } },

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket, type ClientOptions } from 'ws';
-import { startStreamApp, type StreamApp } from '../../../../test/support/stream-app.js';
+import { ANN, startStreamApp, type StreamApp } from '../../../../test/support/stream-app.js';
 import { WsTestClient } from '../../../../test/support/stream-clients.js';
 import { until } from '../../../../test/support/until.js';
 import { WsClients } from './ws-clients.js';
@@ -15,7 +15,7 @@ const sockets: WebSocket[] = [];
 beforeAll(async () => void (server = await startStreamApp()));
 afterAll(async () => server.app.close());
 beforeEach(() => {
-  board = server.log.addBoard('ann');
+  board = server.log.addBoard(ANN);
   task = server.log.addTask(board);
 });
 afterEach(() => {
@@ -26,7 +26,7 @@ const GLOBAL = '/api/v1/orchestrator/stream';
 const ofTask = (id: string): string => `/api/v1/orchestrator/tasks/${id}/stream`;
 
 async function open(path: string, options: ClientOptions = {}, seconds?: number): Promise<WsTestClient> {
-  const headers = { authorization: `Bearer ${await server.token('ann', seconds)}` };
+  const headers = { authorization: `Bearer ${await server.token(ANN, seconds)}` };
   const client = await WsTestClient.open(server.url + path, { headers, ...options });
   sockets.push(client.socket);
   return client;
@@ -73,8 +73,8 @@ describe('a connection', () => {
 
 it('says goodbye at shutdown and waits for nobody who does not listen', async () => {
   const doomed = await startStreamApp();
-  const board_ = doomed.log.addBoard('ann');
-  const headers = { authorization: `Bearer ${await doomed.token('ann')}` };
+  const board_ = doomed.log.addBoard(ANN);
+  const headers = { authorization: `Bearer ${await doomed.token(ANN)}` };
   const [polite, deaf] = [0, 1].map(() => new WebSocket(doomed.url + GLOBAL, { headers })) as [WebSocket, WebSocket];
   await Promise.all([once(polite, 'open'), once(deaf, 'open')]);
   const stranger = connectTcp(Number(new URL(doomed.url).port));

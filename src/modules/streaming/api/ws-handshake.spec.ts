@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect as connectTcp } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket, type ClientOptions } from 'ws';
-import { startStreamApp, type StreamApp } from '../../../../test/support/stream-app.js';
+import { ANN, startStreamApp, type StreamApp } from '../../../../test/support/stream-app.js';
 import { WsTestClient } from '../../../../test/support/stream-clients.js';
 
 let server: StreamApp;
@@ -15,7 +15,7 @@ const sockets: WebSocket[] = [];
 beforeAll(async () => void (server = await startStreamApp()));
 afterAll(async () => server.app.close());
 beforeEach(() => {
-  board = server.log.addBoard('ann');
+  board = server.log.addBoard(ANN);
   task = server.log.addTask(board);
 });
 afterEach(() => {
@@ -26,7 +26,7 @@ const GLOBAL = '/api/v1/orchestrator/stream';
 const ofTask = (id: string): string => `/api/v1/orchestrator/tasks/${id}/stream`;
 
 async function open(path: string, options: ClientOptions = {}, seconds?: number): Promise<WsTestClient> {
-  const headers = { authorization: `Bearer ${await server.token('ann', seconds)}` };
+  const headers = { authorization: `Bearer ${await server.token(ANN, seconds)}` };
   const client = await WsTestClient.open(server.url + path, { headers, ...options });
   sockets.push(client.socket);
   return client;
@@ -50,7 +50,7 @@ async function refusal(
 
 describe('before the upgrade', () => {
   it('answers what is wrong as a problem document', async () => {
-    const authorization = `Bearer ${await server.token('ann')}`;
+    const authorization = `Bearer ${await server.token(ANN)}`;
     const foreign = server.log.addTask(server.log.addBoard());
     const type = 'application/problem+json; charset=utf-8';
     expect(await refusal(GLOBAL)).toEqual({ status: 401, type, code: 'auth.required' });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ClientOptions, WebSocket } from 'ws';
-import { startStreamApp, type StreamApp } from '../../../../test/support/stream-app.js';
+import { ANN, startStreamApp, type StreamApp } from '../../../../test/support/stream-app.js';
 import { WsTestClient } from '../../../../test/support/stream-clients.js';
 import { until } from '../../../../test/support/until.js';
 
@@ -13,7 +13,7 @@ const sockets: WebSocket[] = [];
 beforeAll(async () => void (server = await startStreamApp()));
 afterAll(async () => server.app.close());
 beforeEach(() => {
-  board = server.log.addBoard('ann');
+  board = server.log.addBoard(ANN);
   task = server.log.addTask(board);
 });
 afterEach(() => {
@@ -24,7 +24,7 @@ const GLOBAL = '/api/v1/orchestrator/stream';
 const ofTask = (id: string): string => `/api/v1/orchestrator/tasks/${id}/stream`;
 
 async function open(path: string, options: ClientOptions = {}, seconds?: number): Promise<WsTestClient> {
-  const headers = { authorization: `Bearer ${await server.token('ann', seconds)}` };
+  const headers = { authorization: `Bearer ${await server.token(ANN, seconds)}` };
   const client = await WsTestClient.open(server.url + path, { headers, ...options });
   sockets.push(client.socket);
   return client;
@@ -33,7 +33,7 @@ async function open(path: string, options: ClientOptions = {}, seconds?: number)
 describe('the stream of a task', () => {
   it('brings history and what follows, one message a frame, exactly the envelope', async () => {
     const [first] = server.log.append(task, 700);
-    const token = await server.token('ann');
+    const token = await server.token(ANN);
     const client = await open(`${ofTask(task)}?after=0&token=${token}`, { headers: {} });
     await until('history', () => client.frames.length >= 100);
     for (let i = 0; i < 20; i++, await new Promise((resolve) => setTimeout(resolve, 2))) server.say(task, 5);
@@ -64,7 +64,7 @@ describe('the stream of a task', () => {
     const answer = await client.ask({ type: 'control', action: 'stop', request_id: '7', reason: 'enough' });
     expect(answer).toMatchObject({ type: 'ack', action: 'stop', request_id: '7', ok: true, run: { task_id: task } });
     expect(server.commands.at(-1)).toMatchObject({
-      actor: { user_id: 'ann' },
+      actor: { user_id: ANN },
       task_id: task,
       reason: 'enough',
       force: false,
