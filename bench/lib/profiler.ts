@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { WebSocket } from 'ws';
+import { Inspector } from './inspector.js';
 
 /** A sampled call tree, as V8 writes it. */
 export interface CpuProfile {
@@ -12,32 +11,16 @@ export interface CpuProfile {
 /** Microseconds between two samples: fine enough for a request of 1 ms, and hardly slower. */
 const INTERVAL_US = 200;
 
-/** The processor profile of a Node process that runs with `--inspect`, from now until `stop`. */
+/** The processor profile of a Node process, from now until `stop`. */
 export async function startProfile(inspectorUrl: string): Promise<{ stop(): Promise<CpuProfile> }> {
-  const socket = new WebSocket(inspectorUrl, { maxPayload: 0, perMessageDeflate: false });
-  await once(socket, 'open');
-  let sent = 0;
-  const post = (method: string, params: object = {}): Promise<unknown> => {
-    const id = ++sent;
-    return new Promise((resolve, reject) => {
-      const hear = (data: Buffer): void => {
-        const answer = JSON.parse(data.toString()) as { id?: number; result?: unknown; error?: { message: string } };
-        if (answer.id !== id) return;
-        socket.off('message', hear);
-        if (answer.error) reject(new Error(answer.error.message));
-        else resolve(answer.result);
-      };
-      socket.on('message', hear);
-      socket.send(JSON.stringify({ id, method, params }));
-    });
-  };
-  await post('Profiler.enable');
-  await post('Profiler.setSamplingInterval', { interval: INTERVAL_US });
-  await post('Profiler.start');
+  const inspector = await Inspector.open(inspectorUrl);
+  await inspector.post('Profiler.enable');
+  await inspector.post('Profiler.setSamplingInterval', { interval: INTERVAL_US });
+  await inspector.post('Profiler.start');
   return {
     async stop() {
-      const { profile } = (await post('Profiler.stop')) as { profile: CpuProfile };
-      socket.close();
+      const { profile } = await inspector.post<{ profile: CpuProfile }>('Profiler.stop');
+      inspector.close();
       return profile;
     },
   };

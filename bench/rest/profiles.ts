@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { API, type BenchUser } from '../lib/api.js';
+import { INSPECTABLE, inspectorUrl } from '../lib/inspector.js';
 import { load } from '../lib/load.js';
 import { startProfile, timeByPackage } from '../lib/profiler.js';
 import { step } from '../lib/progress.js';
@@ -19,8 +20,8 @@ export async function profileAll(
   list: readonly Operation[],
   { user, directory }: { user: BenchUser; directory: string | undefined },
 ): Promise<Profiles> {
-  const server = await world.startKandev(['--inspect=127.0.0.1:0']);
-  const inspector = /ws:\/\/127\.0\.0\.1:\d+\/\S+/.exec(server.log.slice(-100_000))?.[0] ?? '';
+  const server = await world.startKandev(INSPECTABLE);
+  const inspector = inspectorUrl(server.log);
   const result = {} as Profiles;
   for (const operation of list) {
     step(`ratios: ${operation.title}: profile`);

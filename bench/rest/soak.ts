@@ -2,40 +2,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createBoard, register, type BenchUser } from '../lib/api.js';
 import type { ChildServer } from '../lib/child-server.js';
 import { HttpConnection, httpRequest } from '../lib/http-connection.js';
+import { Inspector, INSPECTABLE, inspectorUrl } from '../lib/inspector.js';
 import { memoryMib } from '../lib/process-stats.js';
 import { step } from '../lib/progress.js';
-import { linearFit, median, percentile } from '../lib/statistics.js';
-import { figure, markdownTable } from '../lib/table.js';
+import { percentile } from '../lib/statistics.js';
+import { figure } from '../lib/table.js';
 import type { World } from '../lib/world.js';
 import { fillBoard, settle } from './fill-board.js';
+import { CONNECTIONS, report, WARM_UP_SHARE, type Collected, type Sample } from './soak-report.js';
 import { SoakClient, type Cast, type Tally } from './soak-traffic.js';
 import type { PartResult, RestOptions } from './part.js';
 
-const CONNECTIONS = 32;
 const TASKS = 1000; // on the board from the start
 const SAMPLE_MS = 10_000;
 const PROBE_MS = 50;
-/** The first part of the run fills caches, pools and V8's heap: that growth ends. */
-const WARM_UP_SHARE = 0.2;
-/** MiB a minute that pass as flat: 1.4 GiB a day at full speed would be found by any operator, the noise of a heap is below. */
-const FLAT_MIB_PER_MINUTE = 1;
-
-interface Sample {
-  /** Minutes since the start. */
-  minutes: number;
-  rss: number;
-  anonymous: number;
-  /** Of the server, to PostgreSQL. */
-  connections: number;
-  requests_per_second: number;
-  /** Milliseconds that 99 of 100 liveness probes took at most: what the event loop makes anybody wait. */
-  probe_p99: number;
-}
+const LAST_LOOK_MS = 2_000; // before the end, while the load is still on
+const COLLECTIONS = 10; // points of the lines that tell growth from noise
 
 /** Everything that people do, at full speed: nothing may fail, nothing may grow. */
 export async function soak(world: World, { minutes }: RestOptions): Promise<PartResult> {
   step('soak: starting the server');
-  const server = await world.startKandev();
+  const server = await world.startKandev(INSPECTABLE);
   const cast = await setUp(world, server);
   const tally: Tally = { requests: 0, statuses: new Map(), failures: 0 };
   const connections = await Promise.all(Array.from({ length: CONNECTIONS }, () => HttpConnection.open(server.url)));
@@ -45,8 +32,12 @@ export async function soak(world: World, { minutes }: RestOptions): Promise<Part
       const client = new SoakClient(connection, cast, tally, n + 1);
       while (performance.now() < deadline) await client.act();
     });
-    const [samples] = await Promise.all([watch(world, server, { tally, deadline }), ...workers]);
-    return report(samples, tally, minutes);
+    const [samples, collected] = await Promise.all([
+      watch(world, server, { tally, deadline }),
+      collections(server, minutes),
+      ...workers,
+    ]);
+    return report(samples, tally, { minutes, collected });
   } finally {
     for (const connection of connections) connection.close();
     await server.stop();
@@ -100,6 +91,25 @@ async function watch(
   return samples;
 }
 
+/**
+ * Memory after full collections, from the end of the warm-up on: between two of them V8 takes what a large machine has
+ * and gives it back when it pleases, which looks like a leak for many minutes.
+ */
+async function collections(server: ChildServer, minutes: number): Promise<Collected[]> {
+  const inspector = await Inspector.open(inspectorUrl(server.log));
+  const collected: Collected[] = [];
+  const pause = (minutes * 60_000 * (1 - WARM_UP_SHARE) - LAST_LOOK_MS) / (COLLECTIONS - 1);
+  await sleep(minutes * 60_000 * WARM_UP_SHARE);
+  for (const started = performance.now(); ; await sleep(pause)) {
+    const heap = await inspector.liveHeapMib();
+    const { rss } = memoryMib(server.pid);
+    collected.push({ minutes: (performance.now() - started) / 60_000, heap, rss });
+    if (collected.length < COLLECTIONS) continue;
+    inspector.close();
+    return collected;
+  }
+}
+
 async function connectionsOf(world: World, pid: number): Promise<number> {
   const sql = 'select count(*)::int as n from pg_stat_activity where application_name = $1';
   const { rows } = await world.database().query<{ n: number }>(sql, [`kandev-${pid}`]);
@@ -117,32 +127,4 @@ function tell(sample: Sample | undefined, { failures }: Tally): void {
     `${failures} failed`,
   ];
   step(`soak: ${figure(minutes)} min: ${figures.join(', ')}`);
-}
-
-function report(samples: readonly Sample[], tally: Tally, minutes: number): PartResult {
-  const steady = samples.filter((sample) => sample.minutes >= minutes * WARM_UP_SHARE);
-  const rss = linearFit(steady.map((sample) => ({ x: sample.minutes, y: sample.rss })));
-  // Growth counts when chance alone does not explain it: two standard errors.
-  const flat = rss.slope - 2 * rss.error <= FLAT_MIB_PER_MINUTE;
-  const connections = steady.map((sample) => sample.connections);
-  const steadyConnections = Math.max(...connections) <= Math.max(...samples.slice(0, 2).map((s) => s.connections), 21);
-  const passed = tally.failures === 0 && flat && steadyConnections;
-  const of = (key: keyof Sample): number[] => steady.map((sample) => sample[key]);
-  const range = (key: keyof Sample): string => `${figure(Math.min(...of(key)))} – ${figure(Math.max(...of(key)))}`;
-  const seconds = samples.at(-1)?.minutes ?? 0;
-  const rows = [
-    ['requests', String(tally.requests), `${figure(tally.requests / (seconds * 60))} a second`, ''],
-    ['unexpected answers', String(tally.failures), '', tally.failures === 0 ? 'PASS' : 'MISS'],
-    ['RSS, MiB', range('rss'), `${figure(rss.slope)} ± ${figure(2 * rss.error)} a minute`, flat ? 'PASS' : 'MISS'],
-    ['of it anonymous, MiB', range('anonymous'), '', ''],
-    ['connections to PostgreSQL', range('connections'), '', steadyConnections ? 'PASS' : 'MISS'],
-    ['liveness probe p99, ms', range('probe_p99'), `median ${figure(median(of('probe_p99')))}`, ''],
-  ];
-  const statuses = [...tally.statuses].toSorted(([a], [b]) => a.localeCompare(b)).map(([kind, n]) => `${kind}: ${n}`);
-  const text = [
-    `${figure(seconds)} minutes, ${CONNECTIONS} connections; figures of the last ${100 - WARM_UP_SHARE * 100} %.`,
-    markdownTable(['', 'found', '', ''], rows),
-    `Answers: ${statuses.join(' · ')}`,
-  ].join('\n\n');
-  return { title: 'Soak', text, passed, data: { samples, statuses: Object.fromEntries(tally.statuses), rss } };
 }

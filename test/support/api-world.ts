@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { PASSWORD } from './api-client.js';
+import { isAlive } from './processes.js';
 import { RawHttp, type RawAnswer } from './raw-http.js';
 import { TestServer } from './server.js';
 import type { TestUser } from './test-user.js';
@@ -142,8 +143,21 @@ export class ApiWorld {
 
   async dispose(): Promise<void> {
     this.http.close();
+    await this.server.kill();
+    await this.endAgents();
     await this.database.end();
     await this.server.dispose();
+  }
+
+  /** Agents outlive their server, so those of a test have to be ended one by one. */
+  private async endAgents(): Promise<void> {
+    const { rows } = await this.database.query<{ id: string }>(
+      `select id from agent_instances where status = 'RUNNING'`,
+    );
+    for (const { id } of rows) {
+      const group = Number(readFileSync(join(this.server.home, 'runs', id, 'pid'), 'utf8'));
+      if (isAlive(group)) process.kill(-group, 'SIGKILL');
+    }
   }
 
   private async settle(owner: TestUser): Promise<Place> {

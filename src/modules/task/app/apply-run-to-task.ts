@@ -30,6 +30,7 @@ async function apply(tx: Tx, task: Task, { run_id, outcome, reason, agent_id }: 
     await saveChanged(tx, task, changes, { actor: SYSTEM, reason, run_id });
   } else if (outcome !== 'dispatched') {
     // A person was faster. Remembered all the same, but nobody sees it: no new version, no line in the history.
-    await tx.kysely<TaskDB>().updateTable('tasks').set({ settled_run_id: run_id }).where('id', '=', task.id).execute();
+    const settled = { settled_run_id: run_id, dispatched_run_id: run_id };
+    await tx.kysely<TaskDB>().updateTable('tasks').set(settled).where('id', '=', task.id).execute();
   }
 }

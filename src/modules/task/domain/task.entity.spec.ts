@@ -12,6 +12,7 @@ describe('Task', () => {
     task = Object.assign(new Task(), {
       state: 'TODO',
       assigned_agent_id: null,
+      dispatched_run_id: null,
       settled_run_id: null,
       started_at: null,
       completed_at: null,
@@ -27,6 +28,17 @@ describe('Task', () => {
     expect(task).toMatchObject({ started_at: NOW, completed_at: LATER });
     task.apply('move_to_todo', LATER);
     expect(task).toMatchObject({ state: 'TODO', started_at: null, completed_at: null });
+  });
+
+  it('hears nothing more of the run before once it is reopened', () => {
+    task.followRun('run', 'dispatched', 'agent', NOW);
+    task.apply('move_to_cancelled', LATER);
+    expect(task.settled_run_id).toBeNull();
+    task.apply('move_to_todo', LATER);
+    expect(task.settled_run_id).toBe('run');
+    task.followRun('next run', 'failed', null, LATER); // one that never came as far as an agent
+    task.apply('move_to_todo', LATER);
+    expect(task.settled_run_id).toBe('next run');
   });
 
   it('refuses an illegal move with the allowed ones, and stays as it is', () => {

@@ -21,7 +21,7 @@ export const TaskSchema = defineEntity({
     branch: p.string().length(255).nullable(),
     assigned_agent_id: p.uuid().nullable(),
     metadata: p.json<Record<string, unknown>>().defaultRaw(`'{}'`),
-    /** The last run that has put this task into progress: once, so that a person may move the card meanwhile. */
+    /** The last run that this task has heard of: it puts the card into progress once, so that a person may move it meanwhile. */
     dispatched_run_id: p.uuid().nullable(),
     /** The last run whose end this task has taken over: its end counts once, however often it is told. */
     settled_run_id: p.uuid().nullable(),
@@ -86,8 +86,14 @@ export class Task extends TaskSchema.class {
     this.state = to;
     if (to === 'IN_PROGRESS') this.started_at ??= now;
     this.completed_at = isTerminal(to) ? now : null;
-    if (to === 'TODO') this.started_at = null;
+    if (to === 'TODO') this.forgetRun();
     return { from, to };
+  }
+
+  /** A new beginning: what the run before has still to tell, such as its end while it is being stopped, is of no interest. */
+  private forgetRun(): void {
+    this.started_at = null;
+    this.settled_run_id = this.dispatched_run_id;
   }
 
   /**
@@ -99,8 +105,8 @@ export class Task extends TaskSchema.class {
     if (outcome === 'dispatched' && this.dispatched_run_id === run_id) return changes;
     const moved = this.apply(`run_${outcome}`, now);
     if (moved.from !== moved.to) changes['state'] = moved;
-    if (outcome === 'dispatched') this.dispatched_run_id = run_id;
-    else this.settled_run_id = run_id;
+    this.dispatched_run_id = run_id;
+    if (outcome !== 'dispatched') this.settled_run_id = run_id;
     return changes;
   }
 }

@@ -1,0 +1,52 @@
+import { once } from 'node:events';
+import { WebSocket } from 'ws';
+
+const BYTES_PER_MIB = 1024 * 1024;
+
+/** Makes a Node process listen to an {@link Inspector}, on any free port. */
+export const INSPECTABLE = ['--inspect=127.0.0.1:0'];
+
+/** Where the last Node process that wrote this log is to be inspected. */
+export function inspectorUrl(log: string): string {
+  return log.match(/ws:\/\/127\.0\.0\.1:\d+\/\S+/g)?.at(-1) ?? '';
+}
+
+/** Speaks to V8 in another process. */
+export class Inspector {
+  private sent = 0;
+
+  private constructor(private readonly socket: WebSocket) {}
+
+  static async open(url: string): Promise<Inspector> {
+    const socket = new WebSocket(url, { maxPayload: 0, perMessageDeflate: false });
+    await once(socket, 'open');
+    return new Inspector(socket);
+  }
+
+  /** Calls a method of the protocol; `T` is what it answers. */
+  post<T>(method: string, params: object = {}): Promise<T> {
+    const id = ++this.sent;
+    return new Promise((resolve, reject) => {
+      const hear = (data: Buffer): void => {
+        const answer = JSON.parse(data.toString()) as { id?: number; result: T; error?: { message: string } };
+        if (answer.id !== id) return;
+        this.socket.off('message', hear);
+        if (answer.error) reject(new Error(answer.error.message));
+        else resolve(answer.result);
+      };
+      this.socket.on('message', hear);
+      this.socket.send(JSON.stringify({ id, method, params }));
+    });
+  }
+
+  /** MiB of objects that are still in use: what is left after a full collection, which stops the process for a moment. */
+  async liveHeapMib(): Promise<number> {
+    await this.post('HeapProfiler.collectGarbage');
+    const { usedSize } = await this.post<{ usedSize: number }>('Runtime.getHeapUsage');
+    return usedSize / BYTES_PER_MIB;
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+}
