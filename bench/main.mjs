@@ -10,7 +10,8 @@ const TYPESCRIPT = ['--experimental-transform-types', '--disable-warning=Experim
 await runMain(async () => {
   const args = process.argv.slice(2);
   await ensureInstalled();
-  if (!args.includes('--dist')) await ensureBuilt();
+  const measures = args.length > 0 && !args.includes('--help');
+  if (measures && !args.includes('--dist')) await ensureBuilt();
   // A process group of its own: one Ctrl-C from the terminal reaches us twice, and what we started through us only.
   const child = spawn(
     nodeBinary(),

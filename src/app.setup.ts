@@ -7,9 +7,11 @@ import { AppModule } from './app.module.js';
 import { setUpApiDocument } from './common/http/api-document/api-document.js';
 import type { Config } from './common/config/config.js';
 import { allowOrigins } from './common/http/cors.js';
+import { sendEtags } from './common/http/etag.js';
 import { httpAdapter } from './common/http/http-adapter.js';
 import { inRequest } from './common/http/request-context.js';
 import { setSecurityHeaders } from './common/http/security-headers.js';
+import { logRequests } from './common/ops/logging.js';
 import { RequestValidationPipe } from './common/validation/request-validation.pipe.js';
 
 /**
@@ -39,6 +41,8 @@ export async function createApp(
     void reply.header('X-Correlation-Id', request.id);
     inRequest({ correlation_id: request.id, address: request.ip }, done);
   });
+  logRequests(fastify);
+  sendEtags(fastify);
   await setSecurityHeaders(app);
   allowOrigins(app, config);
   setUpApiDocument(app);

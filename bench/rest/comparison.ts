@@ -13,7 +13,7 @@ export const CONNECTIONS = 8; // enough to keep a server busy while the database
 /** 200 ticks of processor time, so that one more or less is half a percent; on a busy machine at least so many requests. */
 export const ROUND = { seconds: 2, at_least: 1000 };
 /** Until V8 has compiled what is hot: by requests, because a starved server gets nowhere in any time. */
-export const WARM_UP = { seconds: 4, at_least: 5000 };
+export const WARM_UP = { seconds: 4, at_least: 10_000 };
 /** The raw server's own, so that nobody delivers the events it writes. */
 export const RAW_DATABASE = 'raw';
 const OUTBOX_LIMIT_MS = 20_000;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { sql, type Kysely } from 'kysely';
 import type { InferKyselyDB } from '@mikro-orm/postgresql';
@@ -12,6 +13,8 @@ type DB = InferKyselyDB<typeof OutboxEventSchema>;
 
 const BATCH = 50; // keeps the claiming transaction short
 const POLL_MS = 1_000; // the net under the bell, and what events of other processes wait at most
+/** Between two deliveries: an event that comes alone goes at once, many that come together go together. */
+const GATHER_MS = 10;
 const MAX_BACKOFF_SECONDS = 60;
 
 /**
@@ -52,7 +55,10 @@ export class OutboxRelay implements OnModuleInit, Worker {
       } catch (error) {
         this.logger.warn({ err: error }, 'the outbox could not be read; trying again');
       }
+      const ended = performance.now();
       if (!this.stopping) await this.transactions.outboxBell.wait(POLL_MS);
+      const gathered = performance.now() - ended;
+      if (!this.stopping && gathered < GATHER_MS) await sleep(GATHER_MS - gathered);
     }
   }
 
@@ -67,6 +73,7 @@ export class OutboxRelay implements OnModuleInit, Worker {
       .forUpdate()
       .skipLocked()
       .execute();
+    const delivered: string[] = [];
     for (const row of rows) {
       const { id, topic, aggregate_id, aggregate_seq, data } = row;
       const event: DeliveredEvent = {
@@ -74,8 +81,12 @@ export class OutboxRelay implements OnModuleInit, Worker {
         timestamp: toTimestamp(row.created_at),
         data: data as Record<string, unknown>,
       };
-      if (await this.deliver(event)) await db.deleteFrom('outbox_events').where('id', '=', id).execute();
+      if (await this.deliver(event)) delivered.push(id);
       else await this.postpone(db, id, row.attempts);
+    }
+    if (delivered.length > 0) {
+      const ids = sql<string>`any(${delivered}::uuid[])`;
+      await db.deleteFrom('outbox_events').where('id', '=', ids).execute();
     }
     return rows.length;
   }

@@ -1,8 +1,15 @@
-import { createParamDecorator, Injectable, UseInterceptors } from '@nestjs/common';
-import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiHeader } from '@nestjs/swagger';
-import { tap, type Observable } from 'rxjs';
+import type { FastifyInstance } from 'fastify';
 import { invalidRequest } from '../validation/validation-error.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Set by {@link WithEtag}. */
+    etag?: boolean;
+  }
+}
 
 /** The versions of an `If-Match` header; null when there is none, or `*`, and any version will do. */
 export function parseIfMatch(header: string | undefined): number[] | null {
@@ -37,16 +44,20 @@ export function IfMatch(): ParameterDecorator {
   };
 }
 
-@Injectable()
-class EtagInterceptor implements NestInterceptor<{ version: number }> {
-  intercept(context: ExecutionContext, next: CallHandler<{ version: number }>): Observable<{ version: number }> {
-    const reply = context.switchToHttp().getResponse<{ header(name: string, value: string): unknown }>();
-    return next.handle().pipe(tap(({ version }) => reply.header('ETag', `"${version}"`)));
-  }
-}
+/** Sends the answer's `version` as its ETag; see {@link sendEtags}. */
+export const WithEtag = (): MethodDecorator => RouteConfig({ etag: true });
 
-/** Sends the answer's `version` as its ETag. */
-export const WithEtag = (): MethodDecorator => UseInterceptors(EtagInterceptor);
+/** Makes {@link WithEtag} work. A hook of the route: an interceptor costs ten times as much. */
+export function sendEtags(fastify: FastifyInstance): void {
+  fastify.addHook('onRoute', (route) => {
+    if (!route.config?.etag) return;
+    route.preSerialization = (_request, reply, payload, done) => {
+      const { version } = payload as { version?: number };
+      if (version !== undefined && reply.statusCode < 300) void reply.header('ETag', `"${version}"`);
+      done(null, payload);
+    };
+  });
+}
 
 /** For `headers` of an OpenAPI response. */
 export const ETAG_HEADER = {

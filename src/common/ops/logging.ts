@@ -1,36 +1,53 @@
-import { RequestMethod } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
-import { LoggerModule } from 'nestjs-pino';
+import type { FastifyInstance } from 'fastify';
+import { LoggerModule, PinoLogger } from 'nestjs-pino';
 import pino, { type DestinationStream } from 'pino';
 import pretty from 'pino-pretty';
 import type { Config } from '../config/config.js';
+import { currentRequest } from '../http/request-context.js';
 
 /** Nest tells of every route and module at start; that is for debugging. */
 const CHATTY = new Set(['InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'WebSocketsController']);
 const INFO = pino.levels.values['info'] ?? 30;
 const QUIET = /^\/(health\/|metrics$)/;
 
+/** Requests are logged by {@link logRequests}, which says what is to be seen of them. */
+const same = (value: unknown): unknown => value;
+const AS_IT_IS = { req: same, res: same };
+
 /**
  * Structured logs: JSON lines, or readable ones on a terminal. Each line of a request carries its `request_id`,
  * the correlation id that answers carry too. No headers and no bodies are logged, and no query: it may hold a token.
  */
 export function loggerModule(config: Config): DynamicModule {
-  return LoggerModule.forRoot({
-    forRoutes: [{ path: '{*all}', method: RequestMethod.ALL }],
-    pinoHttp: {
-      logger: pino(
-        { level: config.logging.level, base: { pid: process.pid }, hooks: { logMethod: skipChatter } },
-        destination(config),
-      ),
-      quietReqLogger: true,
-      customAttributeKeys: { reqId: 'request_id' },
-      autoLogging: { ignore: (request) => QUIET.test(request.url ?? '') },
-      customLogLevel: (_request, response, error) => (error || response.statusCode >= 500 ? 'error' : 'info'),
-      serializers: {
-        req: ({ method, url }: { method: string; url: string }) => ({ method, path: url.split('?')[0] }),
-        res: ({ statusCode }: { statusCode: number }) => ({ status: statusCode }),
-      },
-    },
+  const logger = pino(
+    { level: config.logging.level, base: { pid: process.pid }, hooks: { logMethod: skipChatter }, mixin: requestId },
+    destination(config),
+  );
+  // No middleware: with a logger and listeners of its own for each request it would cost as much as reading a task.
+  return LoggerModule.forRoot({ forRoutes: [], pinoHttp: { logger, wrapSerializers: false, serializers: AS_IT_IS } });
+}
+
+function requestId(): object {
+  const request = currentRequest();
+  return request ? { request_id: request.correlation_id } : {};
+}
+
+/** One line for each request when it has ended. */
+export function logRequests(fastify: FastifyInstance): void {
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const [path = '/'] = request.url.split('?');
+    if (!QUIET.test(path)) {
+      const line = {
+        request_id: request.id,
+        req: { method: request.method, path },
+        res: { status: reply.statusCode },
+        response_time_ms: Math.round(reply.elapsedTime),
+      };
+      if (reply.statusCode >= 500) PinoLogger.root.error(line, 'request failed');
+      else PinoLogger.root.info(line, 'request completed');
+    }
+    done();
   });
 }
 

@@ -23,14 +23,26 @@ const EVENTS_PER_INSERT = 1_000;
 export class Tx {
   private readonly hooks: (() => void)[] = [];
 
+  private manager: EntityManager | undefined;
+
   constructor(
-    readonly em: EntityManager,
+    private readonly orm: MikroORM,
+    private readonly transaction: Kysely<unknown>,
     private readonly outboxBell: WakeUp,
   ) {}
 
+  /** The unit of work; made when it is first asked for, as a use case of plain SQL needs none. */
+  get em(): EntityManager {
+    if (!this.manager) {
+      this.manager = this.orm.em.fork();
+      this.manager.setTransactionContext(this.transaction);
+    }
+    return this.manager;
+  }
+
   /** Typed SQL on this transaction's connection. Flush entities first where a statement must see them. */
   kysely<DB>(): Kysely<DB> {
-    return this.em.getKysely<DB>() as Kysely<DB>;
+    return this.transaction as Kysely<DB>;
   }
 
   /** Writes the event's outbox row into this transaction. */
@@ -63,6 +75,11 @@ export class Tx {
   }
 
   /** @internal */
+  async flush(): Promise<void> {
+    await this.manager?.flush();
+  }
+
+  /** @internal */
   committed(): void {
     for (const hook of this.hooks) hook();
   }
@@ -85,10 +102,14 @@ export class Transactions {
   /** Runs `work` in a transaction, flushes, commits, then runs the after-commit hooks. */
   async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     let tx: Tx | undefined;
-    const result = await this.orm.em.fork().transactional(async (em) => {
-      tx = new Tx(em, this.outboxBell);
-      return work(tx);
-    });
+    const result = await this.kysely<unknown>()
+      .transaction()
+      .execute(async (transaction) => {
+        tx = new Tx(this.orm, transaction, this.outboxBell);
+        const answer = await work(tx);
+        await tx.flush();
+        return answer;
+      });
     tx?.committed();
     return result;
   }

@@ -1,5 +1,5 @@
 import { QueryBus, QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
-import { sql } from 'kysely';
+import { CompiledQuery, sql } from 'kysely';
 import { SYSTEM, type Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
 import { notFound } from '../../../common/errors/domain-error.js';
@@ -8,8 +8,9 @@ import { isUuid } from '../../../common/validation/id.decorator.js';
 import { GetAgentTaskQuery } from '../../agent/contracts/agent.queries.js';
 import { FindVisibleTasksQuery, GetTaskQuery } from '../contracts/task.queries.js';
 import type { TaskView } from '../contracts/task.types.js';
+import { seesEverything } from '../domain/board-permission.js';
 import { authorizeBoard, visibleTasks } from './board-access.js';
-import { DEPENDS_ON, toTaskRecord, toTaskView, type TaskRecord } from './records.js';
+import { toTaskRecord, toTaskView, type TaskRecord, type TaskRow } from './records.js';
 import type { TaskDB } from './task-db.js';
 
 /** All there is to know of a task that the actor may read. @throws DomainError `task.not_found` */
@@ -22,6 +23,15 @@ export class ReadTaskQuery extends Query<TaskRecord> {
   }
 }
 
+// The hottest read of all, as text: building it anew would take a sixth of the time that reading a task takes.
+const READ_ANY = `
+  select t.*, array(
+    select d.depends_on_id from task_dependencies d where d.task_id = t.id order by d.depends_on_id
+  ) as depends_on
+  from tasks t where t.id = $1`;
+const READ_AS_MEMBER = `${READ_ANY} and t.board_id in (select board_id from board_members where user_id = $2)`;
+type ReadRow = TaskRow & { depends_on: string[] };
+
 @QueryHandler(ReadTaskQuery)
 export class ReadTaskHandler implements IQueryHandler<ReadTaskQuery> {
   constructor(
@@ -31,12 +41,11 @@ export class ReadTaskHandler implements IQueryHandler<ReadTaskQuery> {
 
   async execute({ actor, task_id }: ReadTaskQuery): Promise<TaskRecord> {
     const reader = actor.role === 'agent' ? await this.own(actor, task_id) : actor;
-    const tasks = visibleTasks(this.transactions.kysely<TaskDB>(), reader);
-    const row = await tasks
-      .selectAll('t')
-      .select(DEPENDS_ON.as('depends_on'))
-      .where('t.id', '=', task_id)
-      .executeTakeFirst();
+    const query = seesEverything(reader)
+      ? CompiledQuery.raw(READ_ANY, [task_id])
+      : CompiledQuery.raw(READ_AS_MEMBER, [task_id, reader.user_id]);
+    const { rows } = await this.transactions.kysely<TaskDB>().executeQuery<ReadRow>(query);
+    const [row] = rows;
     if (!row) throw notFound('task');
     return toTaskRecord(row);
   }
