@@ -12,6 +12,7 @@ import { httpAdapter } from './common/http/http-adapter.js';
 import { inRequest } from './common/http/request-context.js';
 import { setSecurityHeaders } from './common/http/security-headers.js';
 import { logRequests } from './common/ops/logging.js';
+import { Metrics } from './common/ops/metrics.js';
 import { RequestValidationPipe } from './common/validation/request-validation.pipe.js';
 
 /**
@@ -31,7 +32,12 @@ export async function createApp(
     abortOnError: false,
     preview,
   });
-  app.setGlobalPrefix('api/v1', { exclude: [{ path: 'health/{*all}', method: RequestMethod.ALL }] });
+  app.setGlobalPrefix('api/v1', {
+    exclude: [
+      { path: 'health/{*all}', method: RequestMethod.ALL },
+      { path: 'metrics', method: RequestMethod.ALL },
+    ],
+  });
   if (preview) return app;
   app.useLogger(app.get(Logger));
   app.useWebSocketAdapter(new IoAdapter(app));
@@ -42,6 +48,7 @@ export async function createApp(
     inRequest({ correlation_id: request.id, address: request.ip }, done);
   });
   logRequests(fastify);
+  app.get(Metrics).measure(fastify);
   sendEtags(fastify);
   await setSecurityHeaders(app);
   allowOrigins(app, config);

@@ -118,6 +118,23 @@ describe('errors of the server itself', () => {
   });
 });
 
+describe('metrics', () => {
+  it('tell how long requests take, by operation and status, and name nobody', async () => {
+    const user = await server.newUser('counted');
+    const board = await user.createBoard();
+    expect((await user.get(`/boards/${board}`)).status).toBe(200);
+    expect((await user.get('/nothing-here')).status).toBe(404);
+    const answer = await raw('/metrics');
+    expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    const text = await answer.text();
+    const name = 'kandev_http_request_duration_seconds_count';
+    expect(text).toContain(`${name}{method="GET",route="/api/v1/boards/:boardId",status="200"}`);
+    expect(text).toMatch(new RegExp(`${name}\\{method="GET",route="[^"]*",status="404"\\}`));
+    expect(text).toContain('process_resident_memory_bytes');
+    for (const secret of [board, user.userId, 'counted']) expect(text).not.toContain(secret);
+  });
+});
+
 describe('the log', () => {
   const requests = () => {
     const lines = server.log.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'));
