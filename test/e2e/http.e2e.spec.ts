@@ -108,6 +108,13 @@ describe('bodies', () => {
       body,
     }).then(async (answer) => ({ status: answer.status, body: (await answer.json()) as ProblemBody }));
 
+  it('takes NDJSON where an operation asks for it alone, at once however long it is', async () => {
+    for (const path of ['/auth/login', '/boards']) {
+      const answer = await user.post(path, 'a'.repeat(1_000_000), { 'content-type': 'application/x-ndjson' });
+      expect(answer).toMatchObject({ status: 415, body: { code: 'request.unsupported_media_type' } });
+    }
+  });
+
   it.each([
     'text/plain',
     'application/x-www-form-urlencoded',

@@ -388,7 +388,11 @@ describe('deleting what runs', () => {
     const { id } = await newTask({ agent_type: sleeper });
     expect((await start(id)).status).toBe(202);
     await owner.untilRun(id, ['RUNNING']);
-    const { version } = await read(id);
+    // Its run changes the card twice: into progress, and who works on it.
+    const { version } = await until('the card to have followed its run', async () => {
+      const task = await read(id);
+      return task.state === 'IN_PROGRESS' && task.assigned_agent_id !== null && task;
+    });
     expect(await owner.delete(`/tasks/${id}`)).toMatchObject({ status: 409, body: { code: 'task.run_live' } });
     const forced = `/tasks/${id}?force=true`;
     expect(await owner.delete(forced, { 'if-match': `"${version + 1000}"` })).toMatchObject({ status: 412 });
@@ -559,6 +563,17 @@ describe('bulk', () => {
   ])('refuses %s', async (_, body, field) => {
     const answer = await bulk({ task_ids: [randomUUID()], ...body });
     expect(answer).toMatchObject({ status: 400, body: { errors: [{ field }] } });
+  });
+
+  it('leaves other boards alone, also those whose tasks depend on what is named', async () => {
+    const needed = await newTask();
+    const dependent = await newTask({ depends_on: [needed.id] });
+    const stranger = await server.newUser();
+    const foreign = await stranger.createBoard();
+    const answer = await stranger.post(`/boards/${foreign}/tasks/bulk`, { action: 'delete', task_ids: [needed.id] });
+    expect(answer).toMatchObject({ status: 200, body: { succeeded: 0, results: [{ code: 'task.not_found' }] } });
+    expect(await read(dependent.id)).toMatchObject({ version: 1, depends_on: [needed.id] });
+    expect((await owner.get<{ total: number }>(`/tasks/${dependent.id}/events`)).body.total).toBe(1);
   });
 
   it('follows the roles on the board', async () => {

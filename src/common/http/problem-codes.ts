@@ -23,8 +23,11 @@ export const GENERAL_CODES: Readonly<Record<number, readonly string[]>> = {
   500: ['server.error'],
 };
 
-/** Codes of a missing or wrong token: of every operation that asks for one. */
-export const TOKEN_CODES = ['auth.required', 'auth.invalid_token', 'auth.token_expired'] as const;
+/** Codes of a token or key that is missing, wrong or no longer good: of every operation that asks for one. */
+export const TOKEN_CODES = [
+  ...(['auth.required', 'auth.invalid_token', 'auth.token_expired', 'auth.session_ended', 'auth.user_gone'] as const),
+  ...(['auth.account_disabled', 'auth.invalid_key', 'auth.key_expired', 'auth.agent_ended'] as const),
+] as const;
 
 /** What agents' own keys get where they are not let in. */
 export const AGENT_KEY_CODE = 'auth.agent_key_forbidden';

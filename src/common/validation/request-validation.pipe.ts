@@ -21,6 +21,8 @@ export class RequestValidationPipe extends ValidationPipe {
   }
 
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    if (metadata.type === 'body' && Buffer.isBuffer(value))
+      throw invalidRequest([{ field: 'body', message: 'must be a JSON object' }]);
     if (metadata.type === 'body' || metadata.type === 'query') refuseTraps(value, metadata.type);
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
     if (metadata.type === 'body' && value !== undefined && !isObject && this.toValidate(metadata)) {

@@ -1,5 +1,5 @@
 import { PASSWORD, type SignedInBody } from '../api-client.js';
-import { accountFor, ADMIN, IN_PERSON, notForeign, PUBLIC, SIGNED_IN, type Cell, type Rows } from './row.js';
+import { accountFor, ADMIN, IN_PERSON, inPerson, notForeign, PUBLIC, SIGNED_IN, type Cell, type Rows } from './row.js';
 
 /** A new sign-in of the extra user. */
 async function signedIn({ world }: Cell): Promise<SignedInBody> {
@@ -43,7 +43,7 @@ export const USERS: Rows = {
   listUsers: { access: ADMIN, ok: 200 },
   lookUpUser: { access: SIGNED_IN, ok: 200, ask: () => ({ query: { login: 'stranger' } }) },
   getUser: { access: accountFor(SIGNED_IN), ok: 200, ask: (cell) => ({ ids: onUser(cell).ids }) },
-  updateUser: { access: accountFor(ADMIN), ok: 200, ask: onUser },
+  updateUser: { access: inPerson(accountFor(ADMIN)), ok: 200, ask: onUser },
   listAudit: { access: ADMIN, ok: 200 },
 };
 

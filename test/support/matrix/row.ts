@@ -65,7 +65,11 @@ export const SIGNED_IN: Access = (who) => {
 };
 
 /** The same, but in person: not with an API key. */
-export const IN_PERSON: Access = (who, side) => (who === 'script' ? 403 : SIGNED_IN(who, side));
+export const inPerson =
+  (access: Access): Access =>
+  (who, side) =>
+    who === 'script' ? 403 : access(who, side);
+export const IN_PERSON = inPerson(SIGNED_IN);
 
 /** Things that belong to one user: nobody else gets at them. */
 export const notForeign =

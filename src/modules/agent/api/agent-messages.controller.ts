@@ -16,7 +16,7 @@ import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
 import { PostMessagesCommand } from '../app/post-messages.js';
 import { AcpMessageInputDto, PostedMessagesDto } from './agent-messages.dto.js';
-import { NDJSON } from './ndjson.js';
+import { NDJSON, TakesNdjson } from './ndjson.js';
 
 /** The body as it came: the handler checks each line, and who sends it before that. */
 const RawBody = createParamDecorator(
@@ -38,6 +38,7 @@ export class AgentMessagesController {
   @Post(':agentId/messages')
   @HttpCode(202)
   @AllowAgentKey()
+  @TakesNdjson()
   @ApiOperation({
     ...{ operationId: 'postAgentMessages', summary: 'Add messages to the stream (the agent itself)' },
     description: DESCRIPTION,

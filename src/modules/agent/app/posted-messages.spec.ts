@@ -32,6 +32,10 @@ describe('posted messages', () => {
     expect(post(lines(one)).drafts).toHaveLength(1);
   });
 
+  it('are not looked for among a million empty lines', () => {
+    expect(refused(Buffer.alloc(1_000_000, 10))[0]?.message).toMatch(/at most 1000 lines/);
+  });
+
   it('are refused as a whole, with the numbers of the wrong lines', () => {
     const body = lines('{"type":"log"}', 'hello', '', '{"type":"none"}', '{"type":"log","data":[]}');
     expect(refused(body).map(({ field }) => field)).toEqual(['line 2', 'line 4', 'line 5']);

@@ -1,7 +1,7 @@
 import { CommandBus, CommandHandler, QueryBus, type ICommandHandler } from '@nestjs/cqrs';
 import type { Actor } from '../../../common/auth/actor.js';
 import { Command } from '../../../common/bus/contracts.js';
-import { notFound } from '../../../common/errors/domain-error.js';
+import { DomainError, notFound } from '../../../common/errors/domain-error.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { StopRunCommand } from '../../orchestrator/contracts/run.commands.js';
 import { ReleaseAgentCommand, StopAgentCommand } from '../contracts/agent.commands.js';
@@ -62,7 +62,16 @@ export class StopInstanceHandler implements ICommandHandler<StopInstanceCommand>
   async execute({ actor, agent_id, reason, force }: StopInstanceCommand): Promise<InstanceView> {
     const { task_id } = await requireAgent(this.transactions, this.queries, actor, agent_id, 'write');
     const before = await this.queries.execute(new GetInstanceQuery(actor, agent_id));
-    if (isLiveAgent(before.status)) await this.commands.execute(new StopRunCommand(actor, task_id, reason, force));
+    if (isLiveAgent(before.status)) await this.stopRun(new StopRunCommand(actor, task_id, reason, force));
     return this.queries.execute(new GetInstanceQuery(actor, agent_id));
+  }
+
+  /** A run that has ended a moment ago is what was wanted. */
+  private async stopRun(command: StopRunCommand): Promise<void> {
+    try {
+      await this.commands.execute(command);
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.code !== 'run.none_live') throw error;
+    }
   }
 }

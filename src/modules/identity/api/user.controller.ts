@@ -2,7 +2,7 @@ import { Body, Controller, Get, Patch, Query } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../../../common/auth/actor.js';
-import { CurrentActor } from '../../../common/auth/auth.decorators.js';
+import { CurrentActor, SessionOnly } from '../../../common/auth/auth.decorators.js';
 import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
 import { pageRequest } from '../../../common/validation/page.dto.js';
@@ -57,12 +57,20 @@ export class UserController {
   }
 
   @Patch(':userId')
+  @SessionOnly()
   @ApiOperation({
     operationId: 'updateUser',
     summary: "Change a user's role, or disable or enable their account (administrators)",
   })
   @ApiOkResponse({ type: UserDto, description: 'The user as it is now.' })
-  @ApiProblems(400, 401, [403, 'user.forbidden'], [404, 'user.not_found'], [409, 'user.last_admin'], 413, 415)
+  @ApiProblems(
+    ...([400, 401] as const),
+    [403, 'user.forbidden', 'auth.session_required'],
+    [404, 'user.not_found'],
+    [409, 'user.last_admin'],
+    413,
+    415,
+  )
   update(
     @CurrentActor() actor: Actor,
     @IdParam('userId') id: string,

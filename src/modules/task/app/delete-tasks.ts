@@ -21,7 +21,8 @@ export async function lockForDeletion(
   const doomed = new Set(ids);
   const dependents = rows.map(({ task_id }) => task_id).filter((id) => !doomed.has(id));
   const locked = await lockTasks(tx, board_id, [...ids, ...dependents], 'delete');
-  return { found: ids.filter((id) => locked.has(id)), dependents };
+  // What is on another board is not locked, and none of the caller's business.
+  return { found: ids.filter((id) => locked.has(id)), dependents: dependents.filter((id) => locked.has(id)) };
 }
 
 /**
