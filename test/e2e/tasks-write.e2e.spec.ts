@@ -490,6 +490,48 @@ describe('deleting what runs', () => {
   });
 });
 
+describe('a card moved faster than its run can follow', () => {
+  const stubborn = `stubborn-${randomUUID().slice(0, 8)}`;
+  const move = async (id: string, ...states: string[]) => {
+    for (const state of states) expect((await owner.patch(`/tasks/${id}/state`, { state })).status).toBe(200);
+  };
+  const runsOf = async (id: string) =>
+    (await owner.get<{ runs: { state: string }[] }>(`/orchestrator/tasks/${id}/runs`)).body.runs;
+
+  // Takes the whole grace time to stop.
+  beforeAll(() => {
+    const command = ['sh', '-c', "trap '' TERM; while :; do sleep 0.2; done"];
+    return admin.createAgentType({ name: stubborn, runtime: 'process', command });
+  });
+
+  it('gets a new run when the one before has ended', async () => {
+    const { id } = await newTask({ agent_type: stubborn });
+    await move(id, 'IN_PROGRESS');
+    await owner.untilRun(id, ['RUNNING']);
+    await move(id, 'CANCELLED', 'TODO', 'IN_PROGRESS');
+    await until('a second run', async () => {
+      const [latest, first, ...more] = await runsOf(id);
+      return more.length === 0 && first?.state === 'CANCELLED' && latest?.state === 'RUNNING';
+    });
+    expect((await read(id)).state).toBe('IN_PROGRESS');
+    expect((await owner.delete(`/tasks/${id}?force=true`)).status).toBe(204);
+  });
+
+  it('stays where it was put, and its run is stopped all the same', async () => {
+    const { id } = await newTask({ agent_type: stubborn });
+    await move(id, 'IN_PROGRESS');
+    await owner.untilRun(id, ['RUNNING']);
+    await move(id, 'CANCELLED', 'TODO');
+    await owner.untilRun(id, ['CANCELLED']);
+    await until(
+      'the event of its end to be delivered',
+      async () => (await rows('select 1 from outbox_events')).length === 0,
+    );
+    expect((await read(id)).state).toBe('TODO');
+    expect(await runsOf(id)).toHaveLength(1);
+  });
+});
+
 describe('bulk', () => {
   it('does what is allowed, and says of each task why not', async () => {
     const todo = await newTask();

@@ -12,6 +12,9 @@ export interface DeliveredEvent {
 
 export type OutboxHandler = (event: DeliveredEvent) => Promise<void>;
 
+/** For a handler that has to wait for what ends by itself: the event comes again soon, and nobody is alarmed. */
+export class NotYet extends Error {}
+
 /**
  * Who wants which topics. Modules subscribe while they are initialised; the relay awaits every handler before it
  * lets go of an event, so a handler that throws or is killed gets the event again: handlers must be idempotent.

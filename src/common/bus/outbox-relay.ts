@@ -6,7 +6,7 @@ import { faultPoint } from '../ops/fault-points.js';
 import { Transactions, type Tx } from '../persistence/transactions.js';
 import { Workers, type Worker } from '../ops/workers.js';
 import type { OutboxEventSchema } from './outbox-event.entity.js';
-import { OutboxHandlers, type DeliveredEvent } from './outbox-handlers.js';
+import { NotYet, OutboxHandlers, type DeliveredEvent } from './outbox-handlers.js';
 import { toTimestamp } from '../persistence/timestamp.js';
 
 type DB = InferKyselyDB<typeof OutboxEventSchema>;
@@ -97,10 +97,12 @@ export class OutboxRelay implements OnModuleInit, Worker {
       faultPoint('outbox.handled');
       return true;
     } catch (error) {
-      this.logger.error(
-        { err: error, topic: event.topic, event_id: event.id },
-        'an event handler failed; it gets the event again',
-      );
+      if (error instanceof NotYet) this.logger.debug(`${event.topic} is delivered again: ${error.message}`);
+      else
+        this.logger.error(
+          { err: error, topic: event.topic, event_id: event.id },
+          'an event handler failed; it gets the event again',
+        );
       return false;
     }
   }

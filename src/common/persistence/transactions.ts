@@ -57,11 +57,11 @@ export class Tx {
     if (events.length === 0) return;
     const db = this.kysely<InferKyselyDB<typeof OutboxEventSchema>>();
     for (let start = 0; start < events.length; start += EVENTS_PER_INSERT) {
-      const now = new Date();
       const rows = events
         .slice(start, start + EVENTS_PER_INSERT)
         .map(({ topic, aggregate_id, aggregate_seq, data }) => {
-          const times = { created_at: now, next_attempt_at: now };
+          // The database's own clock, as it is the one that the relay goes by.
+          const times = { created_at: sql<Date>`default`, next_attempt_at: sql<Date>`default` };
           return { id: uuidv7(), topic, aggregate_id, aggregate_seq, data, attempts: 0, ...times };
         });
       await db.insertInto('outbox_events').values(rows).execute();

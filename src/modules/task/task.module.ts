@@ -5,6 +5,7 @@ import { BoardMembersController } from './api/board-members.controller.js';
 import { TaskActionsController } from './api/task-actions.controller.js';
 import { TaskController } from './api/task.controller.js';
 import { TaskListsController } from './api/task-lists.controller.js';
+import { SettleRunHandler } from './app/settle-run.js';
 import { ApplyRunToTaskHandler } from './app/apply-run-to-task.js';
 import { ArchiveTaskHandler } from './app/archive-task.js';
 import { CreateBoardHandler, UpdateBoardHandler } from './app/board.crud.js';
@@ -40,7 +41,7 @@ const commandHandlers = [
   ...[CreateBoardHandler, UpdateBoardHandler, DeleteBoardHandler],
   ...[SetBoardMemberHandler, RemoveBoardMemberHandler],
   ...[CreateTaskHandler, UpdateTaskHandler, DeleteTaskHandler],
-  ...[MoveTaskHandler, ReopenTaskHandler, ApplyRunToTaskHandler],
+  ...[MoveTaskHandler, ReopenTaskHandler, ApplyRunToTaskHandler, SettleRunHandler],
   ...[ArchiveTaskHandler, BulkTasksHandler],
 ];
 

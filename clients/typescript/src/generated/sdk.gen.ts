@@ -1250,10 +1250,6 @@ export class KandevApi extends HeyApiClient {
                     key: 'bearer',
                     scheme: 'bearer',
                     type: 'http'
-                }, {
-                    key: 'api_key',
-                    scheme: 'bearer',
-                    type: 'http'
                 }],
             url: '/api/v1/users/{userId}',
             ...options,

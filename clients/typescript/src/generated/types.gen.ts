@@ -1177,10 +1177,10 @@ export type ListAgentTypesErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -1234,10 +1234,10 @@ export type CreateAgentTypeErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `agent_type.forbidden`, `auth.agent_key_forbidden`.
@@ -1311,10 +1311,10 @@ export type DeleteAgentTypeErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `agent_type.forbidden`, `auth.agent_key_forbidden`.
@@ -1394,10 +1394,10 @@ export type GetAgentTypeErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -1459,10 +1459,10 @@ export type UpdateAgentTypeErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `agent_type.forbidden`, `auth.agent_key_forbidden`.
@@ -1549,10 +1549,10 @@ export type ListAgentTypeVersionsErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -1609,10 +1609,10 @@ export type GetAgentTypeVersionErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -1695,10 +1695,10 @@ export type ListAgentsErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -1748,10 +1748,10 @@ export type GetAgentErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -1828,10 +1828,10 @@ export type ListAgentLogsErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -1887,10 +1887,10 @@ export type PostAgentMessagesErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `agent.own_key_required`, `auth.agent_key_forbidden`.
@@ -1964,10 +1964,10 @@ export type StopAgentErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -2046,10 +2046,10 @@ export type ListApiKeysErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.session_required`, `auth.agent_key_forbidden`.
@@ -2097,10 +2097,10 @@ export type CreateApiKeyErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.session_required`, `auth.agent_key_forbidden`.
@@ -2168,10 +2168,10 @@ export type DeleteApiKeyErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.session_required`, `auth.agent_key_forbidden`.
@@ -2270,10 +2270,10 @@ export type ListAuditErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `audit.forbidden`, `auth.agent_key_forbidden`.
@@ -2423,10 +2423,10 @@ export type GetMeData = {
 
 export type GetMeErrors = {
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -2474,10 +2474,10 @@ export type ChangePasswordErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.wrong_password`, `auth.session_required`, `auth.agent_key_forbidden`.
@@ -2657,10 +2657,10 @@ export type CreateTicketErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -2733,10 +2733,10 @@ export type ListBoardsErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -2790,10 +2790,10 @@ export type CreateBoardErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -2872,10 +2872,10 @@ export type DeleteBoardErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -2955,10 +2955,10 @@ export type GetBoardErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -3020,10 +3020,10 @@ export type UpdateBoardErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -3110,10 +3110,10 @@ export type ListBoardMembersErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -3170,10 +3170,10 @@ export type RemoveBoardMemberErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -3248,10 +3248,10 @@ export type SetBoardMemberErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -3375,10 +3375,10 @@ export type ListTasksErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -3446,10 +3446,10 @@ export type CreateTaskErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -3529,10 +3529,10 @@ export type BulkTasksErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -3613,10 +3613,10 @@ export type GetQueueErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -3658,10 +3658,10 @@ export type GetOrchestratorStatusData = {
 
 export type GetOrchestratorStatusErrors = {
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -3724,10 +3724,10 @@ export type ListArtifactsErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -3784,10 +3784,10 @@ export type DownloadArtifactErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -3864,10 +3864,10 @@ export type ListTaskLogsErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -3923,10 +3923,10 @@ export type PauseRunErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -4006,10 +4006,10 @@ export type ResumeRunErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -4102,10 +4102,10 @@ export type ListTaskRunsErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -4167,10 +4167,10 @@ export type StartRunErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -4250,10 +4250,10 @@ export type GetRunStatusErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -4309,10 +4309,10 @@ export type StopRunErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -4390,10 +4390,10 @@ export type TriggerRunErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -4484,10 +4484,10 @@ export type DeleteTaskErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -4567,10 +4567,10 @@ export type GetTaskErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -4632,10 +4632,10 @@ export type UpdateTaskErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -4736,10 +4736,10 @@ export type ListTaskAgentsErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -4801,10 +4801,10 @@ export type ArchiveTaskErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -4901,10 +4901,10 @@ export type ListTaskEventsErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -4966,10 +4966,10 @@ export type UpdateTaskStateErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -5055,10 +5055,10 @@ export type UnarchiveTaskErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
@@ -5147,10 +5147,10 @@ export type ListUsersErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `user.forbidden`, `auth.agent_key_forbidden`.
@@ -5203,10 +5203,10 @@ export type LookUpUserErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -5262,10 +5262,10 @@ export type GetUserErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
      * Your role does not allow this: `auth.agent_key_forbidden`.
@@ -5321,16 +5321,16 @@ export type UpdateUserErrors = {
         code: 'request.invalid' | 'request.malformed';
     };
     /**
-     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`.
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
      */
     401: Problem & {
-        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired';
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
     };
     /**
-     * Your role does not allow this: `user.forbidden`, `auth.agent_key_forbidden`.
+     * Your role does not allow this: `user.forbidden`, `auth.session_required`, `auth.agent_key_forbidden`.
      */
     403: Problem & {
-        code: 'user.forbidden' | 'auth.agent_key_forbidden';
+        code: 'user.forbidden' | 'auth.session_required' | 'auth.agent_key_forbidden';
     };
     /**
      * It does not exist, or it is not yours to see: `user.not_found`.

@@ -27,7 +27,8 @@ export class LaunchGate {
     return this.transactions.run(async (tx) => {
       const run = await tx.em.findOne(Run, { id, attempt, epoch }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (!run || run.state === 'QUEUED' || !isLive(run.state)) return false; // no longer ours to launch
-      if (!waits || !(run.putBack() || run.apply('agent_stopped', new Date()))) return true;
+      if (!waits && run.state !== 'STOPPING') return true;
+      if (!run.putBack() && !run.apply('agent_stopped', new Date())) return true;
       await tx.em.flush();
       tx.emit(new RunStateChangedEvent(run.id, run.version, { task_id, state: run.state }));
       tx.afterCommit(() => this.signal.ring()); // its slot is free again

@@ -1,15 +1,18 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { Actor } from '../../../common/auth/actor.js';
-import { OutboxHandlers, type DeliveredEvent } from '../../../common/bus/outbox-handlers.js';
+import { NotYet, OutboxHandlers, type DeliveredEvent } from '../../../common/bus/outbox-handlers.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { AgentCompletedEvent, AgentFailedEvent, AgentStartedEvent } from '../../agent/contracts/agent.events.js';
 import { TaskCreatedEvent, TaskStateChangedEvent } from '../../task/contracts/task.events.js';
+import { SettleRunCommand } from '../../task/contracts/task.commands.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { TaskState } from '../../task/contracts/task.types.js';
 import { StartRunCommand, StopRunCommand } from '../contracts/run.commands.js';
 import { RunStateChangedEvent } from '../contracts/run.events.js';
 import { RunSync } from './sync-run.js';
+
+const ENDS: ReadonlySet<TaskState> = new Set(['COMPLETED', 'FAILED', 'CANCELLED']);
 
 /** What the orchestrator does when it hears of something. Each handler reads the rows as they are: repeats are harmless. */
 @Injectable()
@@ -54,13 +57,32 @@ export class RunAutomation implements OnModuleInit {
     const actor: Actor = { user_id: actor_id, role: 'system' }; // what the person may do was checked when the card was moved
     await this.orLog(event.aggregate_id, async () => {
       const task = await this.queries.execute(new GetTaskQuery(actor, event.aggregate_id));
-      if (task.state !== new_state) return; // moved on since
-      if (new_state === 'IN_PROGRESS' && old_state === 'TODO' && task.agent_type !== null) {
-        await this.commands.execute(new StartRunCommand(actor, task.id));
-      } else if (new_state !== 'IN_PROGRESS' && new_state !== 'BLOCKED' && new_state !== 'TODO') {
-        await this.commands.execute(new StopRunCommand(actor, task.id, `the task was moved to ${new_state}`, false));
+      if (ENDS.has(new_state)) {
+        // Also where the card was moved on meanwhile: then the run that there was, and none that has come since.
+        await this.stop(actor, task.id, new_state, task.state === new_state ? null : event.timestamp);
+      } else if (new_state === 'IN_PROGRESS' && old_state === 'TODO' && task.state === new_state && task.agent_type) {
+        await this.start(actor, task.id);
       }
     });
+  }
+
+  private async stop(actor: Actor, task_id: string, moved_to: TaskState, queued_by: string | null): Promise<void> {
+    const run = await this.sync.liveRun(task_id, queued_by);
+    if (!run) return;
+    await this.commands.execute(new SettleRunCommand(task_id, run.id)); // the card is where the person wants it
+    const reason = `the task was moved to ${moved_to}`;
+    await this.commands.execute(new StopRunCommand(actor, task_id, reason, false, run.id));
+  }
+
+  private async start(actor: Actor, task_id: string): Promise<void> {
+    try {
+      await this.commands.execute(new StartRunCommand(actor, task_id));
+    } catch (error) {
+      const stopping = (await this.sync.liveRun(task_id))?.state === 'STOPPING';
+      if (stopping && error instanceof DomainError && error.code === 'run.already_live')
+        throw new NotYet('the run before is still being stopped');
+      throw error;
+    }
   }
 
   /** A refusal is final, so it is logged; anything else is tried again by the outbox. */

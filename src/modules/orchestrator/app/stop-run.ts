@@ -20,19 +20,19 @@ export class StopRunHandler implements ICommandHandler<StopRunCommand> {
     private readonly commands: CommandBus,
   ) {}
 
-  async execute({ actor, task_id, reason, force }: StopRunCommand): Promise<RunReceipt> {
+  async execute({ actor, task_id, reason, force, run_id }: StopRunCommand): Promise<RunReceipt> {
     await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
-    const run = await this.recordWish(task_id, reason, force);
+    const run = await this.recordWish({ task_id, ...(run_id ? { id: run_id } : {}) }, reason, force);
     const agent = await this.queries.execute(new FindAttemptAgentQuery(run.id, run.attempt));
     if (agent) await this.commands.execute(new StopAgentCommand(agent.id, reason, force));
     return receipt(run, agent?.id ?? null);
   }
 
-  private recordWish(task_id: string, reason: string | null, force: boolean): Promise<Run> {
+  private recordWish(which: { task_id: string; id?: string }, reason: string | null, force: boolean): Promise<Run> {
     return this.transactions.run(async (tx) => {
       const run = await tx.em.findOne(
         Run,
-        { task_id, state: { $in: [...LIVE_RUN_STATES] } },
+        { ...which, state: { $in: [...LIVE_RUN_STATES] } },
         { lockMode: LockMode.PESSIMISTIC_WRITE },
       );
       if (!run) throw new DomainError('conflict', 'run.none_live', 'This task has no run to stop.');
@@ -40,7 +40,7 @@ export class StopRunHandler implements ICommandHandler<StopRunCommand> {
       if (changed) run.stop_reason = reason;
       if (force) run.stop_force = true;
       await tx.em.flush();
-      if (changed) tx.emit(new RunStateChangedEvent(run.id, run.version, { task_id, state: run.state }));
+      if (changed) tx.emit(new RunStateChangedEvent(run.id, run.version, { task_id: run.task_id, state: run.state }));
       return run;
     });
   }

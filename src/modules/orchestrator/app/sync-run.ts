@@ -8,9 +8,10 @@ import type { AgentInstanceView, AgentStatus } from '../../agent/contracts/agent
 import { ApplyRunToTaskCommand, type RunOutcome } from '../../task/contracts/task.commands.js';
 import { RunStateChangedEvent } from '../contracts/run.events.js';
 import type { RunState } from '../contracts/run.types.js';
-import { isLive, type RunTrigger } from '../domain/run-state.js';
+import { isLive, LIVE_RUN_STATES, type RunTrigger } from '../domain/run-state.js';
 import { Run } from '../domain/run.entity.js';
 import { DispatchSignal } from './dispatch-signal.js';
+import type { RunDB } from './run-rows.js';
 
 /** What an instance's status means for its run. */
 const TRIGGER: Record<AgentStatus, RunTrigger | undefined> = {
@@ -71,6 +72,19 @@ export class RunSync {
   /** Whether a run of the task was ever queued. */
   async hadRun(taskId: string): Promise<boolean> {
     return (await this.latestOf(taskId)) !== null;
+  }
+
+  /** The task's live run: its id and state; of those that were queued by then, where a time is given (RFC 3339). */
+  async liveRun(task_id: string, queued_by: string | null = null): Promise<{ id: string; state: RunState } | null> {
+    const run = await this.transactions
+      .kysely<RunDB>()
+      .selectFrom('runs')
+      .select(['id', 'state'])
+      .where('task_id', '=', task_id)
+      .where('state', 'in', LIVE_RUN_STATES)
+      .$if(queued_by !== null, (runs) => runs.where('queued_at', '<=', new Date(queued_by ?? 0)))
+      .executeTakeFirst();
+    return run ?? null;
   }
 
   /** The task takes over the end of its latest run, if that has not happened yet. */

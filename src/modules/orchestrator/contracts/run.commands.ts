@@ -74,6 +74,8 @@ export class StopRunCommand extends Command<RunReceipt> {
     readonly task_id: string,
     readonly reason: string | null,
     readonly force: boolean,
+    /** The run that is meant; null for whichever is live. */
+    readonly run_id: string | null = null,
   ) {
     super();
   }

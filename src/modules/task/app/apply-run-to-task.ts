@@ -27,7 +27,14 @@ async function apply(tx: Tx, task: Task, { run_id, outcome, reason, agent_id }: 
   if (task.settled_run_id === run_id) return;
   if (!isTerminal(task.state)) {
     const changes = task.followRun(run_id, outcome, agent_id, new Date());
-    await saveChanged(tx, task, changes, { actor: SYSTEM, reason, run_id });
+    if (Object.keys(changes).length > 0) return saveChanged(tx, task, changes, { actor: SYSTEM, reason, run_id });
+    tx.em.clear(); // nothing to be seen of it, so no new version either
+    await tx
+      .kysely<TaskDB>()
+      .updateTable('tasks')
+      .set({ dispatched_run_id: run_id })
+      .where('id', '=', task.id)
+      .execute();
   } else if (outcome !== 'dispatched') {
     // A person was faster. Remembered all the same, but nobody sees it: no new version, no line in the history.
     const settled = { settled_run_id: run_id, dispatched_run_id: run_id };

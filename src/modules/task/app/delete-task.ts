@@ -35,9 +35,9 @@ export class DeleteTaskHandler implements ICommandHandler<DeleteTaskCommand> {
   execute(command: DeleteTaskCommand): Promise<void> {
     const { actor, task_id, force } = command;
     const how = { actor, where: { task_id }, force, refusal: () => runLive('delete', true) };
-    return this.liveRuns.clearFor(how, (round) => {
-      // Stopping its run changes the task: what the caller has seen was compared in the first round.
-      const versions = force && round > 0 ? null : command.versions;
+    return this.liveRuns.clearFor(how, (stopped) => {
+      // Stopping its run changes the task: what the caller has seen was compared before.
+      const versions = stopped ? null : command.versions;
       return this.transactions.run((tx) => remove(tx, { actor, task_id, versions }));
     });
   }

@@ -33,18 +33,20 @@ export class LiveRuns {
   /**
    * Does the `work`, a transaction of which the database lets none through that would delete or archive a task with a
    * live run; then asks who is in the way, and refuses, or stops them, and tries again. Nothing is locked meanwhile,
-   * and no connection held: however many wait here, they hold up nobody.
+   * and no connection held: however many wait here, they hold up nobody. The work is told whether runs were stopped.
    * @throws DomainError what `refusal` makes of the tasks' ids; `task.still_stopping`
    */
   async clearFor<T>(
     { actor, where, force, refusal }: { actor: Actor; where: Where; force: boolean; refusal: Refusal },
-    work: (round: number) => Promise<T>,
+    work: (stopped: boolean) => Promise<T>,
   ): Promise<T> {
     const deadline = stopDeadline();
-    for (let round = 0; ; round++) {
-      const done = await unlessRunLive(() => work(round));
+    for (let stopped = false; ;) {
+      const done = await unlessRunLive(() => work(stopped));
       if (done) return done.result;
-      const live = force ? await this.stop(actor, where, deadline) : await this.find(where);
+      const found = await this.find(where);
+      const live = force ? await this.stop(actor, where, deadline) : found;
+      stopped ||= force && found.length > 0;
       if (live.length > 0) throw force ? stillStopping(live) : refusal(live);
       if (Date.now() > deadline) throw stillStopping([]);
     }

@@ -23,6 +23,16 @@ export class ApplyRunToTaskCommand extends Command<{ state: TaskState | null }> 
   }
 }
 
+/** The task is to hear nothing more of its live run: a person has decided. Unknown tasks are ignored. */
+export class SettleRunCommand extends Command<void> {
+  constructor(
+    readonly task_id: string,
+    readonly run_id: string,
+  ) {
+    super();
+  }
+}
+
 /**
  * Puts a finished task back to TODO for the actor; one that is not finished stays as it is.
  * @throws DomainError `task.not_found`, `board.forbidden`, `task.archived`
