@@ -65,7 +65,8 @@ describe('subscribe', () => {
       const request = { task_ids: [task.toUpperCase(), foreign], after: { [task]: 0 } };
       const answer = await client.ask('subscribe', request);
       expect(answer).toEqual({ subscribed: [{ task_id: task, head_seq: 700 }], denied: [foreign] });
-      for (let i = 0; i < 20; i++, await new Promise((resolve) => setTimeout(resolve, 2))) server.say(task, 5);
+      // Some before and some after history has been sent: one more lot for each that has come.
+      for (let i = 0; i < 20; i++, await client.seqs(Math.min(700, 40 * i))) server.say(task, 5);
       expect(await client.seqs(800)).toEqual(upTo(800));
       expect(client.got[799]).toMatchObject({ type: 'log', task_id: task, agent_id: 'agent', run_id: 'run', seq: 800 });
     },

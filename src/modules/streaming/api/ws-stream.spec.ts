@@ -36,7 +36,8 @@ describe('the stream of a task', () => {
     const token = await server.token(ANN);
     const client = await open(`${ofTask(task)}?after=0&token=${token}`, { headers: {} });
     await until('history', () => client.frames.length >= 100);
-    for (let i = 0; i < 20; i++, await new Promise((resolve) => setTimeout(resolve, 2))) server.say(task, 5);
+    // Some before and some after history has been sent: one more lot for each that has come.
+    for (let i = 0; i < 20; i++, await client.seqs(100 + 30 * i)) server.say(task, 5);
     expect(await client.seqs(800)).toEqual(Array.from({ length: 800 }, (_, i) => i + 1));
     expect(client.frames[0]).toEqual(first);
   });

@@ -53,15 +53,18 @@ describe('subscribing', () => {
   it('sends nothing more once a subscription has ended', async () => {
     const { world, task, board } = worldWithTask({ flushMs: 5 });
     const client = world.connect(MEMBER);
+    const other = world.connect(MEMBER);
     await client.subscribe({ task_ids: [task], board_ids: [board] });
+    await other.subscribe({ task_ids: [task] });
     world.subscriptions.unsubscribe(client.connection, { board_ids: [board] });
     world.hub.appended(task, world.append(task, 1));
     await eventually('the task is still followed', () => client.sink.of(task).length === 1);
     world.hub.appended(task, world.append(task, 1)); // waits to be flushed
     world.subscriptions.unsubscribe(client.connection, {});
     world.hub.appended(task, world.append(task, 1));
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await eventually('somebody else hears all of it', () => other.sink.of(task).length === 3);
     expect(client.sink.of(task)).toEqual([1]);
+    world.subscriptions.unsubscribe(other.connection, {});
     expect(world.hub.sweep()).toEqual([]);
   });
 
