@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { configSchema, settings } from '../../src/common/config/config.schema.js';
+import { configSchema } from '../../src/common/config/config.schema.js';
+import { settings } from '../../src/common/config/settings.js';
 
 interface Bind {
   type: string;

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
-import { configSchema, settings, type ParsedConfig } from './config.schema.js';
+import { configSchema, type ParsedConfig } from './config.schema.js';
+import { settings } from './settings.js';
 
 /** The server's whole configuration: parsed once at start, then read-only. Directories are absolute paths. */
 export interface Config extends ParsedConfig {

@@ -1,4 +1,4 @@
-import { settings } from './config.schema.js';
+import { settings } from './settings.js';
 
 const WIDTH = 32;
 

@@ -12,7 +12,8 @@ import { PageQuery, pageRequest } from '../../../common/validation/page.dto.js';
 import { GetRunStatusQuery } from '../app/run-status.query.js';
 import { ListRunsQuery } from '../app/run.queries.js';
 import { PauseRunCommand, ResumeRunCommand, StartRunCommand, StopRunCommand } from '../contracts/run.commands.js';
-import { RunListDto, RunReceiptDto, RunStatusDto, StartRunRequest } from './run.dto.js';
+import { RunStatusDto } from './run-status.dto.js';
+import { RunListDto, RunReceiptDto, StartRunRequest } from './run.dto.js';
 import { START_PROBLEMS } from './start-problems.js';
 
 const NOT_FOUND = [404, 'task.not_found'] as const;
