@@ -38,6 +38,17 @@ const origins = z.preprocess(
   ),
 );
 
+const ranges = z.preprocess(
+  (value) =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((range) => range.trim())
+          .filter(Boolean)
+      : value,
+  z.array(z.union([z.cidrv4(), z.cidrv6()], 'must be ranges of addresses such as 10.1.0.0/16, separated by commas')),
+);
+
 /** Shape of the config file; every key has a default, so an empty object is a valid configuration. */
 export const configSchema = z.strictObject({
   server: z
@@ -127,6 +138,8 @@ export const configSchema = z.strictObject({
       max_output_bytes: integer(1024, 1_099_511_627_776).default(1_073_741_824),
       /** An agent that writes nothing for this long is ended: an hour; longer than any step of a known agent. */
       inactivity_timeout_seconds: integer(1, 604_800).default(3_600),
+      /** How long an agent may run, pauses not counted: a day; longer than any task that still makes progress. */
+      wall_clock_timeout_seconds: integer(1, 31_536_000).default(86_400),
       clone_timeout_seconds: integer(1, 86_400).default(600),
       pull_timeout_seconds: integer(1, 86_400).default(1_800),
       /** How long a stopped agent may take to end by itself before it is killed. */
@@ -142,6 +155,44 @@ export const configSchema = z.strictObject({
         'GITHUB_TOKEN',
         'GITLAB_TOKEN',
       ]),
+    })
+    .prefault({}),
+  network: z
+    .strictObject({
+      /** Ranges that are not public and that agents and clones may reach all the same: `10.1.0.0/16`, `127.0.0.1/32`. */
+      allowed_private_ranges: ranges.default([]),
+    })
+    .prefault({}),
+  credentials: z
+    .strictObject({
+      /** Whether the server's own home gives agents and clones credentials while there is one user only. */
+      host: z.enum(['single-user', 'never'], 'must be single-user or never').default('single-user'),
+    })
+    .prefault({}),
+  workspace: z
+    .strictObject({
+      /** Commits of history that a workspace has; 0 for all of it. */
+      clone_depth: integer(0, 1_000_000).default(0),
+      /** A repository that takes more on disk is refused: 10 GiB. */
+      max_repository_bytes: integer(1_048_576, 1_099_511_627_776).default(10_737_418_240),
+      /** Days after its last use that a workspace is kept before what is only there is rescued and it goes; 0 for ever. */
+      retention_days: integer(0, 36_500).default(30),
+      /** What workspaces may take together before the longest unused go; 0 for no limit. */
+      budget_bytes: integer(0, 1_125_899_906_842_624).default(0),
+      /** How `disk_limit` is held: by a file system of its own, by measuring, or by what this host can do. */
+      disk_limit_method: z
+        .enum(['auto', 'filesystem', 'measured'], 'must be auto, filesystem or measured')
+        .default('auto'),
+      /** Free bytes below which no run is dispatched: 2 GiB, room for the database and for those that run. */
+      min_free_bytes: integer(0, 1_125_899_906_842_624).default(2_147_483_648),
+    })
+    .prefault({}),
+  artifact: z
+    .strictObject({
+      /** Of one file: 100 MiB; larger results belong into the repository or elsewhere. */
+      max_bytes: integer(1, 1_099_511_627_776).default(104_857_600),
+      /** Of all files of one attempt: 1 GiB. */
+      max_total_bytes: integer(1, 1_099_511_627_776).default(1_073_741_824),
     })
     .prefault({}),
 });

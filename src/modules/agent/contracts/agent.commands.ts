@@ -9,6 +9,9 @@ export interface AttemptTask {
   description: string;
   repository_url: string | null;
   branch: string | null;
+  /** Seconds; its agent type's where null. */
+  inactivity_timeout_seconds: number | null;
+  wall_clock_timeout_seconds: number | null;
 }
 
 /**
@@ -41,6 +44,19 @@ export class StopAgentCommand extends Command<AgentInstanceView> {
     readonly agent_id: string,
     readonly reason: string | null,
     readonly force: boolean,
+  ) {
+    super();
+  }
+}
+
+/**
+ * Holds an agent still, or lets it go on, as the run's state says. Idempotent; an agent that has ended stays so.
+ * @throws DomainError `agent.not_found`, `run.pause_unsupported`
+ */
+export class HoldAgentCommand extends Command<AgentInstanceView> {
+  constructor(
+    readonly agent_id: string,
+    readonly held: boolean,
   ) {
     super();
   }

@@ -61,3 +61,10 @@ export class GetAgentTaskQuery extends Query<{ task_id: string } | null> {
     super();
   }
 }
+
+/** Whether the agent's runtime can hold it still; false where there is no such instance. */
+export class CanHoldAgentQuery extends Query<boolean> {
+  constructor(readonly agent_id: string) {
+    super();
+  }
+}

@@ -19,6 +19,13 @@ export type CredentialMount = (typeof CREDENTIAL_MOUNTS)[number];
 export const RUNTIMES = ['docker', 'process'] as const;
 export type Runtime = (typeof RUNTIMES)[number];
 
+/**
+ * What an agent reaches over the network. `none`: nothing. `isolated`: the server's own API, as far as its key opens
+ * it, and the hosts its agent type names, if any. `allowlist`: the same, and a list has to be there. `open`: everything.
+ */
+export const NETWORK_MODES = ['none', 'isolated', 'allowlist', 'open'] as const;
+export type NetworkMode = (typeof NETWORK_MODES)[number];
+
 /** What an agent speaks on its standard input and output. */
 export const PROTOCOLS = ['json-lines', 'agent-client-protocol'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];

@@ -1,7 +1,9 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { AgentStatus, ResourceLimits, Runtime } from '../contracts/agent.types.js';
+import type { AgentStatus, CredentialMount, NetworkMode, ResourceLimits, Runtime } from '../contracts/agent.types.js';
 import { isLiveAgent, nextAgentStatus, type AgentTrigger } from './agent-state.js';
 import type { Outcome } from './outcome.js';
+import type { SandboxReport } from './sandbox.js';
+import type { ResourceUsage } from './resource-usage.js';
 
 export const AgentInstanceSchema = defineEntity({
   name: 'AgentInstance',
@@ -26,11 +28,31 @@ export const AgentInstanceSchema = defineEntity({
     image_name: p.string().length(255),
     /** What `image_name` was resolved to: the container is made from this, whatever the tag says later. */
     image_id: p.string().length(255).nullable(),
-    // What the agent type said when the attempt began.
+    /** `name@sha256:…` as a registry knows it; null for an image that was built here. */
+    image_digest: p.string().length(255).nullable(),
+    // What the agent type (and the task) said when the attempt began.
     command: p.json<string[]>().nullable(),
     environment_vars: p.json<Record<string, string>>().nullable(),
     resource_limits: p.json<ResourceLimits>().nullable(),
+    network: p.string().length(20).$type<NetworkMode>().default('none'),
+    allowed_hosts: p.json<string[]>().defaultRaw(`'[]'`),
+    /** Credentials that were asked for. */
+    mounts: p.json<CredentialMount[]>().defaultRaw(`'[]'`),
+    /** Whose credentials it may be given: who asked for the run. */
+    requested_by: p.uuid().nullable(),
+    inactivity_timeout_seconds: p.integer().nullable(),
+    wall_clock_timeout_seconds: p.integer().nullable(),
     stop_requested_at: p.datetime(3).nullable(),
+    /** Since when it is paused; null while it is not. */
+    paused_at: p.datetime(3).nullable(),
+    /** How long it was paused in all, but for the present pause. */
+    paused_ms: p.bigint('number').defaultRaw('0'),
+    /** What the image's own health check says, where it has one. */
+    health: p.string().length(20).$type<'starting' | 'healthy' | 'unhealthy'>().nullable(),
+    /** What confines the agent: asked for, and seen. Null until it was looked at. */
+    sandbox: p.json<SandboxReport>().nullable(),
+    /** The last sample of what it uses. */
+    usage: p.json<ResourceUsage>().nullable(),
     started_at: p.datetime(3).nullable(),
     stopped_at: p.datetime(3).nullable(),
     exit_code: p.integer().nullable(),
@@ -56,6 +78,7 @@ export const AgentInstanceSchema = defineEntity({
       expression: "status in ('PENDING', 'STARTING', 'RUNNING', 'PAUSED', 'COMPLETED', 'FAILED', 'STOPPED', 'LOST')",
     },
     { name: 'agent_instances_runtime_check', expression: "runtime in ('docker', 'process')" },
+    { name: 'agent_instances_network_check', expression: "network in ('none', 'isolated', 'allowlist', 'open')" },
   ],
 });
 
@@ -71,8 +94,23 @@ export class AgentInstance extends AgentInstanceSchema.class {
     if (!to) return false;
     this.status = to;
     if (to === 'RUNNING') this.started_at ??= now;
-    if (!isLiveAgent(to)) this.stopped_at = now;
+    if (!isLiveAgent(to)) {
+      this.stopped_at = now;
+      this.startClock(now);
+    }
     return true;
+  }
+
+  /** Its clocks stand from now on: it is about to be paused. */
+  stopClock(now: Date): void {
+    this.paused_at ??= now;
+  }
+
+  /** Its clocks go on; nothing where they do. */
+  startClock(now: Date): void {
+    if (!this.paused_at) return;
+    this.paused_ms += Math.max(0, now.getTime() - this.paused_at.getTime());
+    this.paused_at = null;
   }
 
   /** Ends the instance as `outcome` says. False when it had ended before. */

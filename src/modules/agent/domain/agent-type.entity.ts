@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { CredentialMount, Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
+import type { CredentialMount, NetworkMode, Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
 import { imageReference } from './image-reference.js';
 
 export const AgentTypeSchema = defineEntity({
@@ -21,6 +21,13 @@ export const AgentTypeSchema = defineEntity({
     capabilities: p.json<string[]>().nullable(),
     /** Credentials of the host that the agent asks for; the workspace is always there. */
     mounts: p.json<CredentialMount[]>().defaultRaw(`'[]'`),
+    network: p.string().length(20).$type<NetworkMode>().default('isolated'),
+    /** `example.com`, `*.example.com`, `example.com:8443`; without a port 80 and 443. */
+    allowed_hosts: p.json<string[]>().defaultRaw(`'[]'`),
+    /** Seconds of silence after which an agent is ended; the server's own setting where absent. */
+    inactivity_timeout_seconds: p.integer().nullable(),
+    /** Seconds that an agent may run, pauses not counted; the server's own setting where absent. */
+    wall_clock_timeout_seconds: p.integer().nullable(),
     enabled: p.boolean().default(true),
     version: p.integer().version().default(1),
     created_at: p.datetime(3).defaultRaw('now()'),
@@ -32,6 +39,9 @@ export const AgentTypeSchema = defineEntity({
   checks: [
     { name: 'agent_types_runtime_check', expression: "runtime in ('docker', 'process')" },
     { name: 'agent_types_protocol_check', expression: "protocol in ('json-lines', 'agent-client-protocol')" },
+    { name: 'agent_types_network_check', expression: "network in ('none', 'isolated', 'allowlist', 'open')" },
+    { name: 'agent_types_inactivity_timeout_check', expression: 'inactivity_timeout_seconds > 0' },
+    { name: 'agent_types_wall_clock_timeout_check', expression: 'wall_clock_timeout_seconds > 0' },
   ],
 });
 

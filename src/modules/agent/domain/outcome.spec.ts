@@ -19,6 +19,23 @@ describe('how an attempt ended', () => {
     ['exit 0', {}, 'completed', null],
     ['exit 3', { exit: exit(3) }, 'failed', 'agent.exit_code'],
     ['exit 127', { exit: exit(127) }, 'failed', 'agent.command_not_found'],
+    [
+      'a command that the launcher did not find',
+      { exit: { ...exit(127), start_failure: { step: 'exec', errno: 'ENOENT', command: 'x', found: false } } },
+      'failed',
+      'agent.command_not_found',
+    ],
+    [
+      'a bridge that could not be made',
+      { exit: { ...exit(125), start_failure: { step: 'bridge', errno: 'EADDRINUSE', command: 'x', found: false } } },
+      'failed',
+      'container.start_failed',
+    ],
+    ['SIGTERM at the gate', { exit: exit(143), never_began: true }, 'failed', 'container.start_failed'],
+    ['a stop at the gate', { exit: exit(143), never_began: true, stop_requested: true }, 'stopped', 'agent.stopped'],
+    ['too little memory for the launcher', { exit: exit(137, true), never_began: true }, 'failed', 'agent.oom_killed'],
+    ['an agent that has removed its marks', { exit: exit(3), never_began: true }, 'failed', 'agent.exit_code'],
+    ['the same, and all is well', { exit: exit(0), never_began: true }, 'completed', null],
     ['exit 137', { exit: exit(137) }, 'failed', 'agent.killed'],
     ['exit 139', { exit: exit(139) }, 'failed', 'agent.killed'],
     ['out of memory', { exit: exit(137, true) }, 'failed', 'agent.oom_killed'],
@@ -55,5 +72,19 @@ describe('how an attempt ended', () => {
     expect(outcome({ exit: exit(137, true) }).message).toContain('512m');
     expect(outcome({ result_status: 'failed', result_summary: 'no tests found' }).message).toBe('no tests found');
     expect(outcome({}).message).toBeNull();
+    expect(outcome({ exit: exit(75), never_began: true }).message).toMatch(/started a second time/);
+  });
+
+  it.each([
+    ['ENOENT', false, /"run me" .*is not in the image/],
+    ['ENOENT', true, /interpreter/],
+    ['EACCES', true, /may not/],
+    ['ENOEXEC', true, /#!\/bin\/sh/],
+    ['EISDIR', true, /directory/],
+    ['E2BIG', true, /too long/],
+    ['EUNKNOWN', true, /EUNKNOWN/],
+  ])('tells why a command did not run: %s, found %s', (errno, found, says) => {
+    const start_failure = { step: 'exec', errno, command: 'run me', found } as const;
+    expect(outcome({ exit: { ...exit(126), start_failure } }).message).toMatch(says);
   });
 });

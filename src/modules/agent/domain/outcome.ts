@@ -1,4 +1,13 @@
 import type { AgentTrigger } from './agent-state.js';
+import {
+  canBeOfLauncher,
+  isStartFailure,
+  neverBegan,
+  notStarted,
+  STARTED_AGAIN,
+  STARTED_BEFORE,
+  type StartFailure,
+} from './start-failure.js';
 
 /** Why an attempt did not complete. Stable: clients and the retry decision match on these. */
 export const FAILURE_CODES = [
@@ -8,6 +17,8 @@ export const FAILURE_CODES = [
   'agent.killed',
   'agent.command_not_found',
   'agent.inactive',
+  'agent.timeout',
+  'agent.disk_limit',
   'agent.output_limit',
   'agent.output_truncated',
   'agent.stopped',
@@ -15,9 +26,13 @@ export const FAILURE_CODES = [
   'agent.environment',
   'image.unavailable',
   'container.start_failed',
+  'container.sandbox_mismatch',
   'engine.unavailable',
   'workspace.clone_failed',
   'workspace.repository_refused',
+  'workspace.too_large',
+  'workspace.disk_unavailable',
+  'credentials.unavailable',
   'runtime.process_off',
   'server.error',
 ] as const;
@@ -49,6 +64,8 @@ export interface Exit {
   oom_killed: boolean;
   /** What the engine says of a container that it could not start or has lost. */
   error?: string;
+  /** Why the agent's command did not run, where the launcher says so. */
+  start_failure?: StartFailure;
 }
 
 /** What is known when the last byte of output has been read. */
@@ -60,7 +77,7 @@ export interface Evidence {
   /** Set when the server itself ended the agent for a reason of its own. */
   killed_for: AttemptFailure | null;
   memory_limit: string | undefined;
-  /** What starts the agent's command did not get that far: there is no shell, or none that works. */
+  /** The container ended before the agent's command was begun. */
   never_began: boolean;
 }
 
@@ -107,21 +124,24 @@ function byExit(exit: Exit, evidence: Evidence, failed: (code: FailureCode, mess
       `The agent was killed because it used more memory than its limit (${evidence.memory_limit ?? 'none'}). Raise memory_limit of its agent type.`,
     );
   }
-  if ((code === 127 || code === 126) && evidence.never_began) {
-    return failed(
-      'container.start_failed',
-      `The image has no /bin/sh that works, and the agent is started by it (exit code ${code}).`,
-    );
+  if (evidence.never_began && canBeOfLauncher(code)) return failed('container.start_failed', neverBegan(exit));
+  if (exit.start_failure && isStartFailure(code)) {
+    const what = exit.start_failure.step === 'exec' ? 'agent.command_not_found' : 'container.start_failed';
+    return failed(what, notStarted(exit.start_failure));
   }
-  if (code === 127)
-    return failed('agent.command_not_found', 'The command of the agent type is not in the image (exit code 127).');
-  if (code === 126)
-    return failed('agent.command_not_found', 'The command of the agent type can not be executed (exit code 126).');
+  if (code === 127) {
+    const message = 'A command was not found (exit code 127): that of the agent type, or one that it runs.';
+    return failed('agent.command_not_found', message);
+  }
+  if (code === 126) {
+    const message = 'A command can not be executed (exit code 126): that of the agent type, or one that it runs.';
+    return failed('agent.command_not_found', message);
+  }
   if (code === 137) return failed('agent.killed', 'The agent was killed from outside with SIGKILL (exit code 137).');
   if (code !== null && code > 128 && code < 160)
     return failed('agent.killed', `The agent was ended by signal ${code - 128} (exit code ${code}).`);
   return failed(
     'agent.exit_code',
-    `The agent ended with exit code ${code ?? 'unknown'}. Its last messages may tell why.`,
+    `The agent ended with exit code ${code ?? 'unknown'}. ${code === STARTED_BEFORE ? STARTED_AGAIN : 'Its last messages may tell why.'}`,
   );
 }

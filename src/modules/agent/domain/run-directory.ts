@@ -1,4 +1,5 @@
 import type { AgentUser } from './container-runtime.js';
+import type { StartFailure } from './start-failure.js';
 
 /** The sources of output, one file each. */
 export type OutputSource = 'stdout' | 'stderr';
@@ -35,8 +36,14 @@ export abstract class RunDirectories {
   abstract watch(agentId: string, onChange: () => void): () => void;
   /** Writes one control message to the agent's standard input. False when nobody can read it. */
   abstract sendControl(agentId: string, message: object): Promise<boolean>;
-  /** Whether the agent's command was ever begun: the latch is set. */
+  /** Whether a container or process of the attempt ever got as far as the gate: the latch is set. */
   abstract wasStarted(agentId: string): Promise<boolean>;
+  /** Whether the agent's own command was begun: the gate was passed. */
+  abstract hasBegun(agentId: string): Promise<boolean>;
+  /** Lets the one that waits at the gate pass. False when nobody waits there (yet). */
+  abstract openGate(agentId: string): Promise<boolean>;
+  /** What the launcher says of a command that it could not run; null where it says nothing. */
+  abstract startFailure(agentId: string): Promise<StartFailure | null>;
   abstract remove(agentId: string): Promise<void>;
   /** Agent ids of all directories that are there. */
   abstract list(): Promise<string[]>;
