@@ -1,0 +1,3 @@
+module kandev/launcher
+
+go 1.26.8
