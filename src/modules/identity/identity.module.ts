@@ -20,7 +20,14 @@ import { Sessions } from './app/sessions.js';
 import { SignInThrottle } from './app/sign-in-throttle.js';
 import { SignInHandler } from './app/sign-in.js';
 import { UpdateUserHandler } from './app/update-user.js';
-import { FindUsersHandler, GetUserHandler, ListUsersHandler, LookUpUserHandler } from './app/user.queries.js';
+import {
+  FindSoleUserHandler,
+  FindAuthorHandler,
+  FindUsersHandler,
+  GetUserHandler,
+  ListUsersHandler,
+  LookUpUserHandler,
+} from './app/user.queries.js';
 import { ApiKey } from './domain/api-key.entity.js';
 import { PasswordHasher } from './domain/password-hasher.js';
 import { RefreshToken } from './domain/refresh-token.entity.js';
@@ -37,7 +44,8 @@ export const identityEntities = [User, RefreshToken, ApiKey, Ticket];
   controllers: [AuthController, UserController, ApiKeyController],
   providers: [
     ...[RegisterUserHandler, SignInHandler, RefreshTokensHandler, SignOutHandler, ChangePasswordHandler],
-    ...[GetUserHandler, ListUsersHandler, LookUpUserHandler, FindUsersHandler, UpdateUserHandler],
+    ...[GetUserHandler, ListUsersHandler, LookUpUserHandler, FindUsersHandler, FindAuthorHandler, UpdateUserHandler],
+    FindSoleUserHandler,
     ...[CreateApiKeyHandler, RevokeApiKeyHandler, ListApiKeysHandler, NoteApiKeyUseHandler, CreateTicketHandler],
     ...[ResolveSessionHandler, ResolveApiKeyHandler, ResolveActorHandler, RedeemTicketHandler],
     ...[Sessions, SignInThrottle, ForgetExpired],

@@ -8,7 +8,7 @@ import { notFound } from '../../../common/errors/domain-error.js';
 import { newestPage } from '../../../common/persistence/newest-page.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { type Page, type PageRequest } from '../../../common/validation/page.js';
-import { FindUsersQuery, type UserName } from '../contracts/user.queries.js';
+import { FindAuthorQuery, FindSoleUserQuery, FindUsersQuery, type UserName } from '../contracts/user.queries.js';
 import { ACCOUNT_COLUMNS, toAccount, type Account, type IdentityDB } from './account.js';
 
 import { withLogin } from './user-lookup.js';
@@ -92,5 +92,27 @@ export class FindUsersHandler implements IQueryHandler<FindUsersQuery> {
   execute({ ids }: FindUsersQuery): Promise<UserName[]> {
     const users = this.transactions.kysely<IdentityDB>().selectFrom('users').select(['id', 'username']);
     return users.where('id', '=', sql<string>`any(${ids}::uuid[])`).execute();
+  }
+}
+
+@QueryHandler(FindSoleUserQuery)
+export class FindSoleUserHandler implements IQueryHandler<FindSoleUserQuery> {
+  constructor(private readonly transactions: Transactions) {}
+
+  async execute(): Promise<string | null> {
+    const users = this.transactions.kysely<IdentityDB>().selectFrom('users').select('id');
+    const [first, ...others] = await users.limit(2).execute();
+    return first && others.length === 0 ? first.id : null;
+  }
+}
+
+@QueryHandler(FindAuthorQuery)
+export class FindAuthorHandler implements IQueryHandler<FindAuthorQuery> {
+  constructor(private readonly transactions: Transactions) {}
+
+  async execute({ user_id }: FindAuthorQuery): Promise<{ name: string; email: string } | null> {
+    const users = this.transactions.kysely<IdentityDB>().selectFrom('users').select(['username', 'email']);
+    const row = await users.where('id', '=', user_id).executeTakeFirst();
+    return row ? { name: row.username, email: row.email } : null;
   }
 }

@@ -12,3 +12,13 @@ export class FindUsersQuery extends Query<UserName[]> {
     super();
   }
 }
+
+/** The id of the one user there is, disabled or not; null where there is none, or more than one. */
+export class FindSoleUserQuery extends Query<string | null> {}
+
+/** The name and address that a user's commits carry; null where there is no such user. No access check. */
+export class FindAuthorQuery extends Query<{ name: string; email: string } | null> {
+  constructor(readonly user_id: string) {
+    super();
+  }
+}
