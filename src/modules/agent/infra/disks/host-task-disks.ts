@@ -1,0 +1,170 @@
+import { lstat, rmdir, statfs } from 'node:fs/promises';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { faultPoint } from '../../../../common/ops/fault-points.js';
+import { CONFIG } from '../../../../common/config/config.module.js';
+import type { Config } from '../../../../common/config/config.js';
+import type { AgentUser } from '../../domain/container-runtime.js';
+import { AttemptFailure } from '../../domain/outcome.js';
+import { TaskDisks, type DiskMethod, type PreparedDisk, type TaskDisk } from '../../domain/task-disks.js';
+import { removeTree } from '../files/remove-tree.js';
+import { diskAt, furnish, makeFolder } from './disk-layout.js';
+import { DiskMaker, unavailable } from './disk-maker.js';
+import { KeyedLock } from './keyed-lock.js';
+import { measure } from './measure.js';
+import { mountAt, mountsBelow } from './mount-table.js';
+
+/** Room below which a disk counts as full: a program that wants a large piece gives up before the last block is taken. */
+const FULL_BYTES = 2 * 1024 ** 2;
+/** The same of a large one, and of the number of files. */
+const FULL_SHARE = 0.01;
+const STAYS = 'a disk stays mounted; again later';
+
+/**
+ * Disks below the workspaces directory: a folder `{task_id}`, and where it is a file system of its own the image
+ * `{task_id}.img` that is mounted there. What is mounted for whom lives in memory; what is mounted at all, and how
+ * large, is looked up each time, so a server that starts after a kill goes on from what is there.
+ */
+@Injectable()
+export class HostTaskDisks extends TaskDisks {
+  private readonly logger = new Logger(HostTaskDisks.name);
+  private readonly locks = new KeyedLock();
+  /** Tasks with an attempt that was prepared here. */
+  private readonly attempts = new Set<string>();
+  /** How many work with a disk that was mounted for their sake. */
+  private readonly users = new Map<string, { count: number; mounted: boolean }>();
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly maker: DiskMaker,
+  ) {
+    super();
+  }
+
+  async method(): Promise<DiskMethod> {
+    return (await this.maker.methods.decide()).method;
+  }
+
+  prepare(taskId: string, limit: number | null, user: AgentUser): Promise<PreparedDisk> {
+    return this.locks.run(taskId, async () => {
+      this.attempts.add(taskId);
+      try {
+        const prepared = await this.maker.put(taskId, limit);
+        await furnish(prepared.disk, user);
+        return prepared;
+      } catch (error) {
+        if (error instanceof AttemptFailure) throw error;
+        this.logger.error({ err: error, task_id: taskId }, 'the disk of a task is not available');
+        throw unavailable("The task's disk could not be made or mounted; the server's log says why.");
+      }
+    });
+  }
+
+  async use<T>(taskId: string, work: (disk: TaskDisk) => Promise<T>): Promise<T | undefined> {
+    const disk = await this.locks.run(taskId, () => this.enter(taskId));
+    if (!disk) return undefined;
+    try {
+      return await work(disk);
+    } finally {
+      await this.locks.run(taskId, () => this.leave(taskId));
+    }
+  }
+
+  release(taskId: string): Promise<void> {
+    return this.locks.run(taskId, async () => {
+      this.attempts.delete(taskId);
+      const image = await this.maker.files.image(taskId);
+      if (!image || this.users.has(taskId)) return;
+      // One that stays mounted costs nothing, and the sweep tries again.
+      await image.unmount().catch((error: unknown) => this.logger.warn({ err: error, task_id: taskId }, STAYS));
+      faultPoint('disk.unmounted');
+    });
+  }
+
+  async used(taskId: string): Promise<number | null> {
+    const image = await this.maker.files.image(taskId);
+    const used = await this.use(taskId, async ({ root }) => {
+      if (!image) return (await measure(root))[0];
+      const { blocks, bfree, bsize } = await statfs(root);
+      return (blocks - bfree) * bsize;
+    });
+    return used ?? null;
+  }
+
+  async isFull(taskId: string, limit: number): Promise<boolean> {
+    if (!(await this.maker.files.image(taskId))) return ((await this.used(taskId)) ?? 0) >= limit;
+    const full = await this.use(taskId, async ({ root }) => {
+      const { bavail, bsize, files, ffree } = await statfs(root);
+      return bavail * bsize < Math.max(limit * FULL_SHARE, FULL_BYTES) || ffree < files * FULL_SHARE;
+    });
+    return full ?? false;
+  }
+
+  remove(taskId: string): Promise<void> {
+    return this.locks.run(taskId, async () => {
+      const { root, leftovers } = this.maker.files.paths(taskId);
+      const image = await this.maker.files.image(taskId);
+      await image?.unmount();
+      if ((await mountsBelow(root)).length > 0) throw new Error('something else is mounted in the place of the disk');
+      // The image goes last: without it the folder it is mounted at would be taken for a disk.
+      if (image) await rmdir(root).catch(() => undefined);
+      else await removeTree(root);
+      for (const path of leftovers) await removeTree(path);
+      this.attempts.delete(taskId);
+    });
+  }
+
+  list(): Promise<string[]> {
+    return this.maker.files.list();
+  }
+
+  async free(): Promise<number> {
+    await this.maker.files.makeDirectory();
+    const { bavail, bsize } = await statfs(this.config.workspaces_directory);
+    return bavail * bsize;
+  }
+
+  async reconcile(wanted: (taskIds: string[]) => Promise<ReadonlySet<string>>): Promise<void> {
+    const held = await this.maker.files.held();
+    const idle = held.filter((taskId) => !this.attempts.has(taskId) && !this.users.has(taskId));
+    if (idle.length === 0) return;
+    const live = await wanted(idle);
+    for (const taskId of idle) {
+      if (live.has(taskId)) continue;
+      await this.locks
+        .run(taskId, async () => {
+          if (this.attempts.has(taskId) || this.users.has(taskId)) return; // since then
+          await this.maker.files.letGo(taskId);
+        })
+        .catch((error: unknown) => this.logger.warn({ err: error, task_id: taskId }, STAYS));
+    }
+  }
+
+  private async enter(taskId: string): Promise<TaskDisk | undefined> {
+    const { root } = this.maker.files.paths(taskId);
+    const image = await this.maker.files.image(taskId);
+    if (!image && !(await this.maker.files.isFolder(taskId))) return undefined;
+    const mounts = image !== undefined && !(await mountAt(root));
+    if (mounts) await image.mount();
+    else if (!image) await makeFolder(root);
+    const user = this.users.get(taskId) ?? { count: 0, mounted: false };
+    this.users.set(taskId, { count: user.count + 1, mounted: user.mounted || mounts });
+    const disk = diskAt(root);
+    if (await lstat(disk.workspace).catch(() => undefined)) return disk;
+    await this.leave(taskId); // a kill came before there was anything on it
+    return undefined;
+  }
+
+  /** The last one unmounts what the first has mounted, unless an attempt needs it by now. */
+  private async leave(taskId: string): Promise<void> {
+    const user = this.users.get(taskId);
+    if (!user) return;
+    if (user.count > 1) {
+      this.users.set(taskId, { ...user, count: user.count - 1 });
+      return;
+    }
+    this.users.delete(taskId);
+    if (!user.mounted || this.attempts.has(taskId)) return;
+    const image = await this.maker.files.image(taskId);
+    await image?.unmount().catch((error: unknown) => this.logger.warn({ err: error, task_id: taskId }, STAYS));
+  }
+}
