@@ -1,109 +1,136 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import { CONFIG } from '../../../../common/config/config.module.js';
 import type { Config } from '../../../../common/config/config.js';
+import { Credentials, type GitUse } from '../../domain/credentials.js';
 import { AttemptFailure } from '../../domain/outcome.js';
 import { signalGroup } from '../process/process-table.js';
+import { GitConfig, gitEnvironment } from './git-environment.js';
+import { tellingLines } from './git-errors.js';
+import { feedInput, Lines, readOutput, type StreamOptions } from './git-streams.js';
 
-const MAX_ERROR_BYTES = 64 * 1024;
-const DRAIN_MS = 1_000;
+export { GitOutputTooLarge } from './git-streams.js';
+
+/** What one call of git gets besides its arguments. */
+export interface GitOptions extends StreamOptions {
+  /** Ends git and all it has started. */
+  signal: AbortSignal;
+  /** A repository of ours. Without one git sees none, wherever the server was started. */
+  gitDir?: string;
+  /** Variables on top of ours. */
+  env?: Record<string, string>;
+  /** After which git is ended; the clone timeout of the configuration where none is given. */
+  timeoutSeconds?: number;
+  /** Git may speak to others, with the credentials of this user (null: of nobody but the server). See `GitRemotes`. */
+  network?: { user_id: string | null; use?: GitUse; ssh?: string[] };
+  /** Git may read these repositories of this machine, whoever owns them. Not for addresses that users have given. */
+  local?: string[];
+  /** Hears each line of git's errors, lines of progress too. */
+  onLine?: (line: string) => void;
+}
+
+/** How git has ended. */
+export interface GitResult {
+  code: number;
+  /** UTF-8; empty unless collected. */
+  stdout: string;
+  /** The telling lines of its errors, one line, without credentials and without paths of ours. */
+  errors: string;
+}
+
+const DRAIN_MS = 1_000; // a helper that outlives git may hold its errors open
 
 /**
- * The host's git, without what could make it run something: no configuration but ours, no hooks, no prompts, only
- * the transports that are allowed. SSH keys and `~/.git-credentials` of the server's user work.
+ * The one way to run the host's git: without what could make it run something (no configuration but ours, no hooks,
+ * no prompts, no monitors, no submodules), never through a shell, and off the network unless it is asked for. Only for
+ * repositories of ours: what an agent could write to is not to be handed to it.
  */
+@Injectable()
 export class Git {
-  private readonly configFile: string;
+  private readonly settings: GitConfig;
 
-  constructor(private readonly config: Config) {
-    const directory = join(config.home, 'git');
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.configFile = join(directory, 'config');
-    const lines = [
-      '[core]',
-      '\thooksPath = /dev/null',
-      '[credential]',
-      '\thelper = store',
-      '[advice]',
-      '\tdetachedHead = false',
-    ];
-    // Repositories of other users of this machine may be cloned where local paths may be.
-    if (config.agent.allow_local_repositories) lines.push('[safe]', '\tdirectory = *');
-    writeFileSync(this.configFile, `${lines.join('\n')}\n`, { mode: 0o600 });
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    @Optional() @Inject(Credentials) private readonly credentials?: Pick<Credentials, 'forGit'>,
+  ) {
+    this.settings = new GitConfig(config);
   }
 
   /**
-   * Runs git; resolves with its exit code and the telling lines of its errors.
-   * @throws AttemptFailure `workspace.clone_failed` when there is no git or it takes longer than the clone timeout;
-   *   the signal's reason when it aborts
+   * Runs git and resolves when it has ended, whatever its exit code. Arguments that come from outside stand behind
+   * `--` or are checked by the caller.
+   * @throws AttemptFailure `workspace.clone_failed` when there is no git or it takes too long; GitOutputTooLarge; the
+   *   signal's reason when it aborts; what `stdin` or `stdout` throw
    */
-  async run(args: string[], signal: AbortSignal): Promise<{ code: number; errors: string }> {
+  async run(args: readonly string[], options: GitOptions): Promise<GitResult> {
+    const { signal, network } = options;
     signal.throwIfAborted(); // one that has aborted already tells no listener
-    const seconds = this.config.agent.clone_timeout_seconds;
+    const granted = network && (await this.credentials?.forGit(network.user_id, network.use));
+    const seconds = options.timeoutSeconds ?? this.config.agent.clone_timeout_seconds;
     const timeout = AbortSignal.timeout(seconds * 1000);
-    const stop = AbortSignal.any([signal, timeout]);
-    const child = spawn('git', args, { env: this.environment(), stdio: ['ignore', 'ignore', 'pipe'], detached: true });
-    let errors = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      if (errors.length < MAX_ERROR_BYTES) errors += text;
+    const env = gitEnvironment(this.config, this.settings.path(options.local), {
+      gitDir: options.gitDir,
+      network,
+      local: options.local !== undefined,
+      granted: granted?.environment,
+      own: options.env,
     });
-    // Its helpers (ssh, remote-https) are in its group: the group goes as one.
-    const kill = (): void => {
-      if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
-    };
-    stop.addEventListener('abort', kill, { once: true });
-    try {
-      const code = await new Promise<number>((resolve, reject) => {
-        child.once('error', () =>
-          reject(
-            new AttemptFailure('workspace.clone_failed', 'git could not be started on the server; is it installed?'),
-          ),
-        );
-        child.once('close', (exitCode) => resolve(exitCode ?? -1));
-        // A helper that outlives git may hold its errors open: what came until a moment after the end is enough.
-        child.once('exit', (exitCode) => setTimeout(() => resolve(exitCode ?? -1), DRAIN_MS));
-      });
-      signal.throwIfAborted();
-      if (timeout.aborted)
-        throw new AttemptFailure(
-          'workspace.clone_failed',
-          `git took longer than ${seconds} s (KANDEV_CLONE_TIMEOUT_SECONDS).`,
-        );
-      return { code, errors: tellingLines(errors) };
-    } finally {
-      stop.removeEventListener('abort', kill);
+    const child = spawn('git', args, {
+      cwd: this.settings.directory,
+      env,
+      stdio: [options.stdin === undefined ? 'ignore' : 'pipe', collects(options) ? 'pipe' : 'ignore', 'pipe'],
+      detached: true, // its helpers (ssh, remote-https) are in its group: the group goes as one
+    });
+    const { code, stdout, errors } = await this.follow(child, options, AbortSignal.any([signal, timeout]));
+    signal.throwIfAborted();
+    if (timeout.aborted) {
+      throw new AttemptFailure(
+        'workspace.clone_failed',
+        `git took longer than ${seconds} s (KANDEV_CLONE_TIMEOUT_SECONDS).`,
+      );
     }
+    const { home, workspaces_directory } = this.config;
+    const directories = [join(home, 'git'), workspaces_directory];
+    return { code, stdout, errors: tellingLines(errors, { directories, secrets: granted?.secrets ?? [] }) };
   }
 
-  private environment(): NodeJS.ProcessEnv {
-    const { PATH, HOME, SSH_AUTH_SOCK, SSL_CERT_FILE, GIT_SSL_CAINFO, https_proxy, http_proxy, no_proxy } =
-      this.config.host_environment;
-    return {
-      ...{ PATH, HOME, SSH_AUTH_SOCK, SSL_CERT_FILE, GIT_SSL_CAINFO, https_proxy, http_proxy, no_proxy },
-      LC_ALL: 'C',
-      GIT_CONFIG_NOSYSTEM: '1',
-      GIT_CONFIG_GLOBAL: this.configFile,
-      GIT_TERMINAL_PROMPT: '0',
-      GIT_LFS_SKIP_SMUDGE: '1',
-      GIT_ALLOW_PROTOCOL: [
-        'https',
-        'http',
-        'ssh',
-        'git',
-        ...(this.config.agent.allow_local_repositories ? ['file'] : []),
-      ].join(':'),
-      GIT_SSH_COMMAND: 'ssh -oBatchMode=yes -oConnectTimeout=30',
+  private async follow(child: ChildProcess, options: GitOptions, stop: AbortSignal): Promise<GitResult> {
+    const kill = (): void => {
+      if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
+      child.stdout?.destroy(); // something of git's in a group of its own may hold it open
     };
+    stop.addEventListener('abort', kill, { once: true });
+    if (stop.aborted) kill(); // while credentials were looked up
+    const said = new Lines(options.onLine);
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => said.add(text));
+    const ended = new Promise<number>((resolve, reject) => {
+      child.once('error', () =>
+        reject(
+          new AttemptFailure('workspace.clone_failed', 'git could not be started on the server; is it installed?'),
+        ),
+      );
+      child.once('close', (code) => resolve(code ?? -1));
+      // What came until a moment after the end is enough of errors; output is waited for where it is read.
+      child.once('exit', (code) => setTimeout(() => resolve(code ?? -1), DRAIN_MS).unref());
+    });
+    try {
+      const [code, stdout] = await Promise.all([ended, readOutput(child, options), feedInput(child, options)]).catch(
+        async (error: unknown) => {
+          kill();
+          await ended.catch(() => undefined);
+          if (stop.aborted) return [-1, ''] as const; // killed by us: the caller says why
+          throw error;
+        },
+      );
+      return { code, stdout, errors: said.end() };
+    } finally {
+      stop.removeEventListener('abort', kill);
+      child.stderr?.destroy();
+    }
   }
 }
 
-/** What git says to people, without its progress and without credentials that a server may echo. */
-function tellingLines(errors: string): string {
-  return errors
-    .split('\n')
-    .filter((line) => /^(fatal|error|remote|ssh|Permission denied|Host key)/i.test(line))
-    .slice(-5)
-    .join(' ')
-    .replaceAll(/:\/\/[^/@\s]+@/g, '://***@')
-    .slice(0, 1000);
+function collects({ stdout = 'ignore' }: GitOptions): boolean {
+  return stdout !== 'ignore';
 }
