@@ -21,6 +21,8 @@ const CONFIG = [
   'WORKDIR /workspace',
   'USER 1000:1000',
   'CMD ["node", "/opt/kandev/demo-agent/demo-agent.mjs"]',
+  'LABEL org.opencontainers.image.title="Demo agent of Kandev" org.opencontainers.image.version=1.0.0',
+  'LABEL io.kandev.agent.name=demo-agent io.kandev.agent.protocol=json-lines',
 ];
 /** Node's names of processors that Go names differently. */
 const GO_ARCH = { x64: 'amd64', arm: 'arm', arm64: 'arm64', ppc64: 'ppc64le', s390x: 's390x' };

@@ -1,0 +1,34 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { CHECK_OUTCOMES, type CheckOutcome } from '../app/image-check/image-check.types.js';
+
+/** A promise of the container contract, and whether it holds. */
+@ApiSchema({ name: 'ContractCheck' })
+export class ContractCheckDto {
+  /** Stable. */
+  @ApiProperty({ example: 'stop.sigterm' })
+  check: string;
+
+  @ApiProperty({ example: 'It ends on SIGTERM' })
+  promise: string;
+
+  /** `warn`: works, but people will miss something. `skip`: can't be told. */
+  @ApiProperty({ enum: CHECK_OUTCOMES, enumName: 'CheckOutcome', example: 'pass' })
+  outcome: CheckOutcome;
+
+  /** What was seen and, where it fails, what to do. */
+  @ApiProperty({ example: 'after 41 ms, exit code 143' })
+  detail: string;
+}
+
+@ApiSchema({ name: 'ProbeReport' })
+export class ProbeReportDto {
+  @ApiProperty({ example: 'kandev/demo-agent:latest' })
+  image_name: string;
+
+  /** Nothing failed. */
+  @ApiProperty({ example: true })
+  ok: boolean;
+
+  @ApiProperty({ type: [ContractCheckDto] })
+  checks: ContractCheckDto[];
+}
