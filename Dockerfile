@@ -25,6 +25,7 @@ RUN apt-get update \
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY launcher/bin launcher/bin
 COPY package.json LICENSE ./
 # Where the checkouts and the agents' output lie. Mount it at the same path inside and outside: the agents' containers
 # are started beside this one and see the host's directories.

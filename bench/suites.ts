@@ -1,3 +1,4 @@
+import { CLONES_HELP, runClones } from './clones/suite.js';
 import { cleanUpAll, isInterrupted, onInterrupt } from './lib/interrupt.js';
 import { say } from './lib/progress.js';
 import { REST_HELP, runRest } from './rest/suite.js';
@@ -5,13 +6,19 @@ import { REST_HELP, runRest } from './rest/suite.js';
 /** One suite: its name on the command line, a line about it, and its run; resolves to whether every aim was met. */
 const SUITES = [
   { name: 'rest', about: 'the REST API against raw SQL, large boards, and a soak', help: REST_HELP, run: runRest },
+  {
+    name: 'clones',
+    about: "a task's workspace, with and without a copy of the repository",
+    help: CLONES_HELP,
+    run: runClones,
+  },
 ];
 
 const HELP = `npm run bench -- SUITE [options]
 
 ${SUITES.map(({ name, about }) => `  ${name.padEnd(8)} ${about}`).join('\n')}
 
-Each suite starts its own PostgreSQL and server in a temporary directory and removes both. Options: npm run bench -- SUITE --help
+Each suite works in a temporary directory, with a PostgreSQL and a server of its own where it needs them. Options: npm run bench -- SUITE --help
 `;
 
 async function main([name, ...args]: string[]): Promise<number> {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** `npm test`: sets up what is missing, then runs every check there is. See `npm test -- --help`. */
 import { parseArgs } from 'node:util';
+import { checkLauncher } from './build-launcher.mjs';
 import { ensureBuilt, ensureInstalled, SetupFailure } from './lib/setup/index.mjs';
 import { listTestLeftovers } from './lib/test/docker-leaks.mjs';
 import { runCommand } from './lib/test/run-command.mjs';
@@ -63,13 +64,21 @@ async function timed(name, work) {
 }
 
 async function runStep(step, built, before) {
-  if (step.name === 'build') return setUp(() => ensureBuilt());
+  if (step.name === 'build') return setUp(buildAll);
   if (step.name === 'leaks') return checkLeaks(before);
   if (step.needsBuild && !built) return { ...FAILED, note: 'not run: the build failed' };
   if (step.npm) return (await runCommand('npm', ['run', '--silent', step.npm])) === 0 ? OK : FAILED;
   const result = await runVitest(step.vitest);
   if (!inCi || !step.engine || result.skipped === 0) return result;
   return { ...result, failed: result.failed + result.skipped, skipped: 0, note: 'skipped, which CI does not allow' };
+}
+
+/** The server, and a look whether the launcher's committed binaries are those of its source, where Go is here. */
+async function buildAll() {
+  await ensureBuilt();
+  const launcher = checkLauncher();
+  if (launcher === 'no-go') console.log('The launcher is not compared with its source: its version of Go is not here.');
+  else if (launcher !== 'same') throw new SetupFailure(`Stale: ${launcher.join(', ')}. Run: npm run launcher`);
 }
 
 async function setUp(ensure) {

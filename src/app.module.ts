@@ -11,6 +11,7 @@ import type { Config } from './common/config/config.js';
 import { ProblemFilter } from './common/errors/problem.filter.js';
 import { IdempotencyKey } from './common/idempotency/idempotency-key.entity.js';
 import { IdempotencyModule } from './common/idempotency/idempotency.module.js';
+import { NetModule } from './common/net/net.module.js';
 import { loggerModule } from './common/ops/logging.js';
 import { OpsModule } from './common/ops/ops.module.js';
 import { PersistenceModule } from './common/persistence/persistence.module.js';
@@ -52,6 +53,7 @@ export class AppModule {
         HttpLimitsModule, // its guard runs after the one of AuthModule
         AuditModule,
         IdempotencyModule,
+        NetModule,
         OpsModule,
         ...[IdentityModule, TaskModule, AgentModule, OrchestratorModule, StreamingModule],
       ],

@@ -93,10 +93,16 @@ const BY_ITS_TYPE: Case[] = [
     says: /localhost:1\/nobody\/has-this:latest/,
   },
   {
-    what: 'an image without a shell',
+    what: 'an image without a shell, and a file that is no program',
     agent: { docker_image: 'kandev-test/no-shell', command: ['/only-this'] },
-    ends: { ...FAILED, failure_code: 'container.start_failed' },
-    says: /sh\b/,
+    ends: { ...FAILED, exit_code: 126, failure_code: 'agent.command_not_found' },
+    says: /"\/only-this".*no program/,
+  },
+  {
+    what: 'a script without its interpreter',
+    agent: { docker_image: 'kandev-test/no-shell', command: ['/script'] },
+    ends: { ...FAILED, exit_code: 126, failure_code: 'agent.command_not_found' },
+    says: /interpreter/,
   },
   {
     what: 'an image that names no command, nor does the type',
@@ -117,7 +123,7 @@ describeWithEngine('how an agent ends', () => {
 
   beforeAll(async () => {
     bench = await AgentBench.open({ JWT_SECRET: SECRET, OPENAI_API_KEY: 'a key that agents may have' });
-    await importImage('kandev-test/no-shell', { 'only-this': 'nothing that runs\n' });
+    await importImage('kandev-test/no-shell', { 'only-this': 'nothing that runs\n', script: '#!/bin/sh\n' });
   });
 
   afterEach(() => bench.expectQuiet());

@@ -1,5 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SandboxReport } from '../../src/modules/agent/domain/sandbox.js';
 import { AgentBench, node, sh } from '../support/agents.js';
 import { attackTools, tool } from '../support/attack-tools.js';
 import { containerOf, docker } from '../support/containers.js';
@@ -27,7 +29,7 @@ describeWithEngine('the walls around an agent', () => {
     beforeAll(async () => {
       taskId = await bench.task({
         command: LOOK_AROUND,
-        environment_vars: { PORT: new URL(bench.server.url).port },
+        environment_vars: { PORT: new URL(bench.server.url).port, SERVER_PID: String(bench.server.pid) },
         default_resources: { cpu_limit: '1.5', memory_limit: '256m' },
       });
       await bench.start(taskId);
@@ -53,29 +55,39 @@ describeWithEngine('the walls around an agent', () => {
     });
 
     it('writes to its own places alone', () => {
-      expect(view.writable).toEqual(['/workspace', '/run/kandev', '/tmp', '/home/agent']);
+      // Shared memory is 64 MiB of the memory that it has anyway.
+      expect(view.writable).toEqual(['/dev/shm', '/workspace', '/run/kandev', '/tmp', '/home/agent']);
       expect(view.mounts['/']).toContain('ro');
     });
 
-    it('has two mounts of the host, and they are its own', () => {
+    it('has mounts of the host, and they are its own', () => {
       // The engine brings the rest: its virtual file systems, its init, and three files about the network.
-      const ofEngine = /^\/$|^\/(proc|sys|dev|tmp|home\/agent)\b|^\/etc\/(hosts|hostname|resolv\.conf)$|\/docker-init$/;
+      const ofEngine = /^\/$|^\/(proc|sys|dev)\b|^\/etc\/(hosts|hostname|resolv\.conf)$|\/docker-init$/;
       const others = Object.keys(view.mounts).filter((target) => !ofEngine.test(target));
-      expect(others.toSorted()).toEqual(['/run/kandev', '/workspace']);
-      expect(view.mounts['/tmp']).toEqual(expect.arrayContaining(['nosuid', 'nodev']));
-      expect(view.mounts['/home/agent']).toEqual(expect.arrayContaining(['nosuid', 'nodev']));
+      const fixed = ['/run/kandev-gateway', '/run/kandev-launcher'];
+      expect(others.toSorted()).toEqual([...fixed, '/home/agent', '/run/kandev', '/tmp', '/workspace'].toSorted());
+      for (const target of fixed) expect(view.mounts[target], target).toContain('ro');
+      expect(view.devices.toSorted()).toEqual(['full', 'null', 'random', 'tty', 'urandom', 'zero']);
     });
 
-    it('reaches nobody', () => {
+    it('sees and touches no process but those of its own container', () => {
+      const names = Object.values(view.processes).map((path) => path.split('/').at(-1));
+      expect(new Set(names)).toEqual(new Set(['docker-init', 'kandev-launcher', 'node']));
+      expect(view.writable_memory).not.toContain(String(bench.server.pid));
+    });
+
+    it('reaches its gateway, and nobody else', () => {
       expect(view.interfaces).toEqual(['lo']);
-      expect(view.reachable).toEqual([]);
+      expect(view.reachable).toEqual(['127.0.0.1:3128']);
       expect(view.sockets).toEqual([]);
     });
 
     it('knows none of the secrets of the server', () => {
       expect(JSON.stringify(view.env)).not.toMatch(/canary|bird|postgres/i);
-      const known = ['HOME', 'HOSTNAME', 'LANG', 'PATH', 'PORT', 'PWD'];
-      const others = Object.keys(view.env).filter((name) => !known.includes(name));
+      const known = ['HOME', 'HOSTNAME', 'LANG', 'NODE_USE_ENV_PROXY', 'PATH', 'PORT', 'PWD', 'SERVER_PID'];
+      const others = Object.keys(view.env).filter(
+        (name) => !known.includes(name) && !/^(https?|no)_proxy$/i.test(name),
+      );
       expect(others.filter((name) => !name.startsWith('KANDEV_'))).toEqual([]);
     });
 
@@ -102,9 +114,10 @@ describeWithEngine('the walls around an agent', () => {
       );
     });
 
-    it('is told of no address that it could not reach', () => {
-      expect(Object.keys(view.env)).not.toContain('KANDEV_API_URL');
-      expect(Object.keys(view.task)).not.toContain('api_url');
+    it('is told of the one address that it can reach', () => {
+      const api_url = 'http://127.0.0.1:3128/api/v1';
+      expect(view.env).toMatchObject({ KANDEV_API_URL: api_url, HTTPS_PROXY: 'http://127.0.0.1:3128' });
+      expect(view.task).toMatchObject({ api_url });
     });
 
     it('is made as the engine shows it', async () => {
@@ -112,17 +125,38 @@ describeWithEngine('the walls around an agent', () => {
       expect(host).toMatchObject({
         ...{ Privileged: false, ReadonlyRootfs: true, NetworkMode: 'none', IpcMode: 'private', PidMode: '' },
         ...{ CapAdd: null, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], UsernsMode: '', Init: true },
+        ...{ UTSMode: '', ShmSize: 64 * MEBI, GroupAdd: null, DeviceCgroupRules: null },
         ...{ Memory: 256 * MEBI, MemorySwap: 256 * MEBI, NanoCpus: 1.5e9, PidsLimit: 512, AutoRemove: false },
         ...{ Binds: null, Devices: null, VolumesFrom: null, DeviceRequests: null, RestartPolicy: { Name: 'no' } },
       });
       expect(host.Ulimits).toContainEqual(expect.objectContaining({ Name: 'core', Hard: 0 }));
       expect(config.User).toBe(`${view.uid}:${view.gid}`);
+      const { home } = bench.server;
       const made = mounts.map(({ Type, Source, Destination, RW }) => [Type, Source, Destination, RW].join(' '));
-      expect(made.toSorted()).toEqual([
-        `bind ${bench.runDirectory(agentId)} /run/kandev true`,
-        `bind ${bench.workspace(taskId)} /workspace true`,
-      ]);
+      const disk = join(home, 'workspaces', taskId);
+      expect(made.map((mount) => mount.replace(/launcher\/[0-9a-f]+\//, 'launcher/*/')).toSorted()).toEqual(
+        [
+          `bind ${bench.runDirectory(agentId)} /run/kandev true`,
+          `bind ${disk}/home /home/agent true`,
+          `bind ${disk}/tmp /tmp true`,
+          `bind ${disk}/workspace /workspace true`,
+          `bind ${home}/gateways/${agentId} /run/kandev-gateway false`,
+          `bind ${home}/launcher/*/kandev-launcher /run/kandev-launcher false`,
+        ].toSorted(),
+      );
       expect(view.pids_max).toBe('512');
+    });
+
+    it('was compared with what was asked for, before it ran', async () => {
+      const { sandbox } = (await bench.admin.get<{ sandbox: SandboxReport }>(`/agents/${agentId}`)).body;
+      expect(sandbox).toMatchObject({ network: 'isolated', differences: [], probe: { uid: view.uid, seccomp: 2 } });
+      expect(sandbox.inspected).toEqual(sandbox.policy);
+      expect(sandbox.policy).toMatchObject({ entrypoint: 'launcher', cap_drop: ['ALL'], network_mode: 'none' });
+      expect(sandbox.policy.mounts).toContain('workspace /workspace rw');
+      expect(JSON.stringify(sandbox)).not.toContain(bench.server.directory);
+      const { agents } = (await bench.admin.get<{ agents: object[] }>(`/agents?task_id=${taskId}`)).body;
+      expect(agents).toHaveLength(1);
+      expect(agents[0]).not.toHaveProperty('sandbox.policy');
     });
   });
 
@@ -132,7 +166,12 @@ describeWithEngine('the walls around an agent', () => {
       tool('mount', '-t', 'tmpfs', 'none', '/workspace'),
       tool('mount', '-o', 'remount,rw', '/'),
       tool('mount', '--bind', '/proc/1', '/workspace/tools'),
-      ...['U', 'Ur', 'm', 'n', 'p'].map((namespace) => tool('unshare', `-${namespace}`, 'sh', '-c', ':')),
+      tool('mount', '-t', 'proc', 'none', '/workspace'),
+      tool('mount', '-o', 'remount,rw', '/proc/sys'),
+      tool('mount', '-o', 'remount,rw', '/run/kandev-launcher'),
+      ...['U', 'Ur', 'm', 'n', 'p', 'u', 'i', 'C'].map((namespace) =>
+        tool('unshare', `-${namespace}`, 'sh', '-c', ':'),
+      ),
     ];
     const script = attempts.map((line) => `if ${line} 2>/dev/null; then echo "worked: ${line}"; fi`).join('\n');
     const check = `${tool('mount', '--version')} && ${tool('unshare', '--version')} || exit 9`;
@@ -141,6 +180,30 @@ describeWithEngine('the walls around an agent', () => {
     const said = (await bench.said(ended.task_id)).map(({ data }) => data['message']);
     expect(said.filter((line) => String(line).startsWith('worked'))).toEqual([]);
     expect(said.at(-1)).toBe('done');
+  });
+
+  it('are the same for a run whose workspace is a link to elsewhere', async () => {
+    const first = await bench.run({
+      command: sh('touch /workspace/made; ln -sfn / /workspace && echo linked; rmdir /workspace'),
+    });
+    expect(first).toMatchObject({ agent: 'FAILED' }); // the last command is the one that decides, and it can't
+    const taskId = first.task_id;
+    const workspace = bench.workspace(taskId);
+    expect(existsSync(join(workspace, 'made'))).toBe(true);
+    // Whoever could do that has the host already; nothing is to follow from it all the same.
+    const victim = join(bench.server.directory, 'victim');
+    mkdirSync(victim, { mode: 0o700 });
+    const before = statSync(victim);
+    renameSync(workspace, `${workspace}.aside`);
+    symlinkSync(victim, workspace);
+    const { status } = await bench.admin.post('/orchestrator/trigger', { task_id: taskId, force: true });
+    expect(status).toBe(202);
+    const again = await bench.ended(taskId);
+    expect(again.instance.id).not.toBe(first.instance.id);
+    expect(again).toMatchObject({ task: 'FAILED', agent: 'FAILED' });
+    expect(again.failure_code).toBe('container.sandbox_mismatch');
+    const { uid, mode } = statSync(victim);
+    expect([uid, mode, readdirSync(victim)]).toEqual([before.uid, before.mode, []]);
   });
 
   it('take the longest description, and the largest environment', async () => {
@@ -212,6 +275,11 @@ describeWithEngine('the walls around an agent', () => {
       { default_resources: { memory_limit: '256m', Privileged: true } },
       { default_resources: { pids_limit: '-1' } },
       { environment_vars: { KANDEV_RUN_DIR: '/' } },
+      { default_resources: { memory_limit: '-1' } },
+      { network: 'host' },
+      { network: 'bridge' },
+      { network: 'container:1' },
+      { environment_vars: { LD_PRELOAD: '/x' }, security_opt: ['seccomp=unconfined'] },
       { docker_image: '--privileged' },
       { command: 'sh -c id' },
     ];

@@ -14,7 +14,10 @@ describeWithEngine('the repository of a task', () => {
   let repository: string;
 
   beforeAll(async () => {
-    bench = await AgentBench.open({ KANDEV_CLONE_TIMEOUT_SECONDS: '2' });
+    bench = await AgentBench.open({
+      KANDEV_CLONE_TIMEOUT_SECONDS: '2',
+      KANDEV_ALLOWED_PRIVATE_RANGES: '127.0.0.1/32',
+    });
     repository = makeRepository(bench.server.directory);
   });
 
@@ -32,10 +35,14 @@ describeWithEngine('the repository of a task', () => {
 
   it('may be on this machine', async () => {
     git(repository, 'branch', 'feature/one');
-    const command = sh('git -C /workspace rev-parse --abbrev-ref HEAD && git -C /workspace status --porcelain');
+    const command = sh('git rev-parse --abbrev-ref HEAD origin/feature/one && git status --porcelain');
     const ended = await bench.run({ command, repository_url: `file://${repository}`, branch: 'feature/one' });
     expect(ended).toMatchObject(COMPLETED);
-    expect((await bench.said(ended.task_id)).map(({ data }) => data['message'])).toEqual(['feature/one']);
+    const branch = expect.stringMatching(/^kandev\/[0-9a-f]{8}-task-\d+$/);
+    expect((await bench.said(ended.task_id)).map(({ data }) => data['message'])).toEqual([
+      branch,
+      'origin/feature/one',
+    ]);
   });
 
   it('does not exist', async () => {

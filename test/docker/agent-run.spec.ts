@@ -72,7 +72,9 @@ describeWithEngine('a run of the demo agent on a real checkout', () => {
   });
 
   it('tells of its own steps around them', () => {
-    const steps = messages.filter(isOfServer).map(({ data }) => String(data['status']));
+    const steps = messages
+      .filter((message) => isOfServer(message) && message.type === 'status')
+      .map(({ data }) => String(data['status']));
     expect(steps.filter((step, index) => step !== steps[index - 1])).toEqual([
       'PENDING',
       'STARTING',

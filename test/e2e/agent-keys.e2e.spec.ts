@@ -243,7 +243,10 @@ describe('an agent’s own key', () => {
         ...{ action: 'agent.launched', user_id: bench.admin.userId },
         data: { version: 1, image: 'kandev/demo-agent:latest', mounts: ['ssh_keys'], variables: ['OPENAI_API_KEY'] },
       },
-      { action: 'credential.granted', user_id: null, data: { variables: ['OPENAI_API_KEY'], run_id: instance.run_id } },
+      {
+        ...{ action: 'credential.granted', user_id: null },
+        data: { kind: 'environment', names: ['OPENAI_API_KEY'], from: 'server', run_id: instance.run_id },
+      },
     ]);
     expect(JSON.stringify(rows)).not.toMatch(/swordfish|for agents/);
   });

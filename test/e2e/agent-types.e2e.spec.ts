@@ -29,6 +29,10 @@ const FULL = {
   environment_vars: { KEY: '${GEMINI_API_KEY}', MODE: 'fast', toString: 'kept' },
   capabilities: ['code_review', 'testing'],
   mounts: ['ssh_keys', 'gitconfig'],
+  network: 'allowlist',
+  allowed_hosts: ['*.example.com', 'api.example.org:8443', '192.0.2.7'],
+  inactivity_timeout_seconds: 900,
+  wall_clock_timeout_seconds: 7200,
   enabled: true,
 };
 
@@ -73,6 +77,8 @@ describe('agent types', () => {
     expect(await create()).toMatchObject({
       ...{ description: null, docker_tag: 'latest', command: null, runtime: 'docker', protocol: 'json-lines' },
       ...{ default_resources: {}, environment_vars: {}, capabilities: [], mounts: [], enabled: true },
+      ...{ network: 'isolated', allowed_hosts: [] },
+      ...{ inactivity_timeout_seconds: null, wall_clock_timeout_seconds: null },
     });
   });
 
@@ -107,6 +113,20 @@ describe('agent types', () => {
     ['a command too long', { command: Array.from({ length: 101 }, () => 'x') }, 'command', /100/],
     ['the socket of the engine', { mounts: ['/var/run/docker.sock'] }, 'mounts', /ssh_keys/],
     ['a mount twice', { mounts: ['ssh_keys', 'ssh_keys'] }, 'mounts', /once/],
+    ['a network that is none', { network: 'host' }, 'network', /none, isolated, allowlist, open/],
+    ['a list of hosts without one', { network: 'allowlist' }, 'allowed_hosts', /at least one host/],
+    ['all hosts', { allowed_hosts: ['*'] }, 'allowed_hosts', /open/],
+    ['an address as a host', { allowed_hosts: ['https://example.com'] }, 'allowed_hosts', /scheme/],
+    ['a host that is none', { allowed_hosts: [7] }, 'allowed_hosts', /text/],
+    ['a host twice', { allowed_hosts: ['a.example', 'a.example'] }, 'allowed_hosts', /once/],
+    [
+      'too many hosts',
+      { allowed_hosts: Array.from({ length: 101 }, (_, n) => `h${n}.example`) },
+      'allowed_hosts',
+      /100/,
+    ],
+    ['no time at all', { wall_clock_timeout_seconds: 0 }, 'wall_clock_timeout_seconds', /1 to 31536000/],
+    ['a time in words', { inactivity_timeout_seconds: '1h' }, 'inactivity_timeout_seconds', /1 to 604800/],
     ['privileges', { privileged: true }, 'privileged', /not a known field/],
     ['binds', { binds: ['/:/host'] }, 'binds', /not a known field/],
     ['options of the engine', { HostConfig: { Privileged: true } }, 'HostConfig', /not a known field/],

@@ -146,6 +146,7 @@ describe('tasks', () => {
     const fields = {
       ...{ title: 'Fix it', description: 'All of it 🐎', priority: 7, agent_type: 'demo-agent' },
       ...{ repository_url: 'https://git.example.com/a.git', branch: 'feature/x' },
+      ...{ inactivity_timeout_seconds: 90, wall_clock_timeout_seconds: 31_536_000 },
       metadata: { ticket: 'X-1', deep: [{ toString: null }] },
     };
     const full = await owner.post<TaskBody>(`/boards/${board}/tasks`, fields);
@@ -158,7 +159,8 @@ describe('tasks', () => {
       ...{ assigned_agent_id: null, created_at: TIME, updated_at: TIME, started_at: null, completed_at: null },
     });
     expect((await owner.get(`/tasks/${full.body.id}`)).body).toEqual(full.body);
-    const none = { agent_type: null, repository_url: null, branch: null };
+    const timeouts = { inactivity_timeout_seconds: null, wall_clock_timeout_seconds: null };
+    const none = { agent_type: null, repository_url: null, branch: null, ...timeouts };
     expect(await newTask()).toMatchObject({ priority: 0, metadata: {}, ...none });
     expect(await newTask(none)).toMatchObject(none);
   });
@@ -182,6 +184,12 @@ describe('tasks', () => {
     [{ repository_url: 'ext::sh -c id' }, 'repository_url'],
     [{ repository_url: 'https://ann:secret@git.example.com/a.git' }, 'repository_url'],
     [{ repository_url: '--upload-pack=id' }, 'repository_url'],
+    [{ inactivity_timeout_seconds: 0 }, 'inactivity_timeout_seconds'],
+    [{ inactivity_timeout_seconds: 604_801 }, 'inactivity_timeout_seconds'],
+    [{ inactivity_timeout_seconds: '60' }, 'inactivity_timeout_seconds'],
+    [{ wall_clock_timeout_seconds: -1 }, 'wall_clock_timeout_seconds'],
+    [{ wall_clock_timeout_seconds: 1.5 }, 'wall_clock_timeout_seconds'],
+    [{ wall_clock_timeout_seconds: 31_536_001 }, 'wall_clock_timeout_seconds'],
     [{ branch: '--orphan' }, 'branch'],
     [{ branch: 'a..b' }, 'branch'],
     [{ metadata: [] }, 'metadata'],
@@ -238,6 +246,23 @@ describe('tasks', () => {
       status: 400,
       body: { errors: [{ field: 'state' }] },
     });
+  });
+
+  it('take limits of time, and give them back to their agent type', async () => {
+    const { id } = await newTask({ wall_clock_timeout_seconds: 60 });
+    const change = (fields: object) => owner.put(`/tasks/${id}`, fields);
+    const given = { inactivity_timeout_seconds: 5, wall_clock_timeout_seconds: null };
+    expect(await change(given)).toMatchObject({ status: 200, body: { ...given, version: 2 } });
+    expect(await change({ title: 'Other' })).toMatchObject({ status: 200, body: { ...given, version: 3 } });
+    expect(await change({ inactivity_timeout_seconds: 0 })).toMatchObject({ status: 400 });
+    expect((await history(id))[1]?.metadata).toEqual({
+      changes: {
+        inactivity_timeout_seconds: { from: null, to: 5 },
+        wall_clock_timeout_seconds: { from: 60, to: null },
+      },
+    });
+    const { body } = await owner.get<{ tasks: object[] }>(`/boards/${board}/tasks?sort=-updated_at&limit=1`);
+    expect(body.tasks).toMatchObject([given]);
   });
 
   it('move along the allowed ways only, with a line of history each', async () => {

@@ -22,6 +22,7 @@ beforeAll(async () => {
   board = await member.createBoard();
   const agents = { runtime: 'process', command: ['sh', '-c', 'echo hello'] };
   await admin.createAgentType({ name: 'quick', ...agents });
+  await admin.createAgentType({ name: 'slow', ...agents, command: ['sh', '-c', 'sleep 600 & wait'] });
   await admin.createAgentType({ name: 'off', ...agents, enabled: false });
 });
 
@@ -186,18 +187,62 @@ describe('who may do what with a run', () => {
   });
 });
 
+describe('a run', () => {
+  it('is told phase by phase, and what the server tells of itself is no progress of the agent', async () => {
+    const progress = (data: object) => `echo '${JSON.stringify({ type: 'progress', data })}';`;
+    const says = [
+      { progress: 40, message: 'half' },
+      { progress: 100, message: 'cloned', source: 'server' },
+    ];
+    await admin.createAgentType({
+      ...{ name: 'teller', runtime: 'process', command: ['sh', '-c', says.map(progress).join(' ')] },
+    });
+    const task = await member.createTask(board, { agent_type: 'teller' });
+    await member.must(202, 'POST', `/orchestrator/tasks/${task.id}/start`);
+    await member.untilRun(task.id, ['COMPLETED']);
+    const sql = `select data->>'status' as status, data->>'phase' as phase from acp_messages
+      where task_id = $1 and type = 'status' order by seq`;
+    expect(await query(server.database.url, sql, [task.id])).toEqual([
+      { status: 'PENDING', phase: null },
+      { status: 'STARTING', phase: 'preparation' },
+      { status: 'STARTING', phase: 'launch' },
+      { status: 'RUNNING', phase: 'monitoring' },
+      { status: 'COMPLETED', phase: 'clean_up' },
+    ]);
+    expect(await member.runStatus(task.id)).toMatchObject({ progress: 40, current_operation: 'half' });
+  });
+});
+
 describe('pausing', () => {
-  it('is what no agent can do yet', async () => {
+  const answers = (taskId: string) =>
+    Promise.all(['pause', 'resume'].map((path) => member.post(`/orchestrator/tasks/${taskId}/${path}`)));
+
+  it('is for runs whose agent works', async () => {
     const task = await member.createTask(board, { agent_type: 'quick' });
     const waitsFor = await member.createTask(board);
     const edge = [task.id, waitsFor.id];
     await query(server.database.url, 'insert into task_dependencies (task_id, depends_on_id) values ($1, $2)', edge);
     await member.must(202, 'POST', `/orchestrator/tasks/${task.id}/start`);
-    for (const path of ['pause', 'resume']) {
-      const { status, body } = await member.post(`/orchestrator/tasks/${task.id}/${path}`);
-      expect({ status, code: body.code }).toEqual({ status: 501, code: 'run.pause_unsupported' });
+    for (const { status, body } of await answers(task.id)) {
+      expect({ status, code: body.code }).toEqual({ status: 409, code: 'run.illegal_transition' });
+      expect(body.detail).toMatch(/QUEUED/);
     }
     await member.must(200, 'POST', `/orchestrator/tasks/${task.id}/stop`);
+    for (const { status, body } of await answers(task.id))
+      expect({ status, code: body.code }).toEqual({ status: 409, code: 'run.none_live' });
+  });
+
+  it('is refused for an agent without a container, and changes nothing', async () => {
+    const task = await member.createTask(board, { agent_type: 'slow' });
+    await member.must(202, 'POST', `/orchestrator/tasks/${task.id}/start`);
+    await member.untilRun(task.id, ['RUNNING']);
+    for (const { status, body } of await answers(task.id)) {
+      expect({ status, code: body.code }).toEqual({ status: 501, code: 'run.pause_unsupported' });
+      expect(body.detail).toMatch(/Stop the run instead/);
+    }
+    expect(await member.runStatus(task.id)).toMatchObject({ state: 'IN_PROGRESS', run_state: 'RUNNING' });
+    await member.must(200, 'POST', `/orchestrator/tasks/${task.id}/stop`, { force: true });
+    await member.untilRun(task.id, ['CANCELLED']);
   });
 });
 
@@ -208,7 +253,7 @@ describe('the orchestrator', () => {
       return body['last_heartbeat'] !== null && body;
     });
     expect(Object.keys(status).toSorted()).toEqual(
-      ['active_agents', 'last_heartbeat', 'queued_tasks', 'status', 'uptime_seconds'].toSorted(),
+      ['active_agents', 'degraded', 'engine', 'last_heartbeat', 'queued_tasks', 'status', 'uptime_seconds'].toSorted(),
     );
     expect(status).toMatchObject({ status: 'running', active_agents: expect.any(Number) as number });
     expect(Date.now() - Date.parse(String(status['last_heartbeat']))).toBeLessThan(20_000);

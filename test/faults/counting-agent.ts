@@ -1,19 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import Docker from 'dockerode';
 import type { TestUser } from '../support/test-user.js';
 import type { TestServer } from '../support/server.js';
-import { until } from '../support/until.js';
+import { nothingLeft } from '../support/leftovers.js';
 
 /**
  * Writes the numbers 1 to LINES, each a line, in bursts with pauses; half a line before some pauses, so that a
- * reader may stop in the middle of one. Each start of it leaves a mark in the workspace.
+ * reader may stop in the middle of one. Each start of it leaves a mark in an artifact.
  */
 const SCRIPT = `
 const { appendFileSync, writeSync } = require('node:fs');
-appendFileSync('starts', 'started\\n');
+appendFileSync('/run/kandev/artifacts/starts', 'started\\n');
 const { LINES, PAUSE_MS } = process.env;
 const pause = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 const write = (text) => { for (let done = 0; done < text.length;) done += writeSync(1, text.slice(done)); };
@@ -34,7 +34,17 @@ export function countingAgent(admin: TestUser, lines: number, pauseMs: number): 
     name: `counting-${lines}-${pauseMs}`,
     command: ['node', '-e', SCRIPT],
     environment_vars: { LINES: String(lines), PAUSE_MS: String(pauseMs) },
+    default_resources: { memory_limit: '256m', disk_limit: '32m' },
+    mounts: ['ssh_keys', 'gitconfig'],
   });
+}
+
+/** Something to be granted: a key and a configuration in the home of the server's user. */
+export function giveCredentials(server: TestServer): void {
+  const ssh = join(server.directory, '.ssh');
+  mkdirSync(ssh, { mode: 0o700 });
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'test', '-f', join(ssh, 'id_ed25519')]);
+  writeFileSync(join(server.directory, '.gitconfig'), '[user]\n\tname = Test\n', { mode: 0o600 });
 }
 
 /** A repository to check out, below the server's directory. */
@@ -67,10 +77,16 @@ export async function expectEverythingOnce(
       lines,
     ),
   ).toEqual({ lost: 0, doubled: 0, reordered: 0 });
-  expect(readFileSync(join(server.home, 'workspaces', taskId, 'starts'), 'utf8')).toBe('started\n');
+  const files = `/orchestrator/tasks/${taskId}/artifacts`;
+  const { artifacts } = await client.must<{ artifacts: { id: string; name: string; size: number }[] }>(
+    200,
+    'GET',
+    files,
+  );
+  expect(artifacts.map(({ name, size }) => [name, size])).toEqual([['starts', 'started\n'.length]]);
   const { agents } = await client.must<{ agents: { status: string }[] }>(200, 'GET', `/tasks/${taskId}/agents`);
   expect(agents.map(({ status }) => status)).toEqual(['COMPLETED']);
-  await until('the container to be removed', async () => (await containersOf(server)).length === 0);
+  await nothingLeft(server.home);
 }
 
 /** What happened to the numbers 1 to `n` on their way. */

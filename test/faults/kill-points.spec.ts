@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FAULT_POINTS } from '../../src/common/ops/fault-points.js';
 import { TestServer } from '../support/server.js';
-import { countingAgent, expectEverythingOnce, repository } from './counting-agent.js';
+import { countingAgent, expectEverythingOnce, giveCredentials, repository } from './counting-agent.js';
 
 const LINES = 400;
 
@@ -14,8 +14,12 @@ const LATER: Partial<Record<(typeof FAULT_POINTS)[number], number>> = {
 
 describe('the server, killed with SIGKILL', () => {
   it.each(FAULT_POINTS)('at %s, goes on after a restart as if nothing had happened', async (point) => {
-    const server = await TestServer.start({ KANDEV_FAULT_POINT: `${point}:${LATER[point] ?? 1}` });
+    const server = await TestServer.start({
+      KANDEV_FAULT_POINT: `${point}:${LATER[point] ?? 1}`,
+      KANDEV_DISK_LIMIT_METHOD: 'auto', // with all that this host can do, so that all of it can be left over
+    });
     try {
+      giveCredentials(server);
       const client = await server.newUser('admin');
       const agent = await countingAgent(client, LINES, 3);
       const board = await client.createBoard();

@@ -419,12 +419,12 @@ describe('the runs of a task', () => {
     await expect(foreign).rejects.toMatchObject({ code: 'task.not_found' });
   });
 
-  it('can be paused by nothing yet', async () => {
+  it('can not be paused before its agent works', async () => {
     const task = await newTask();
     const pause = (actor: Actor) => commands.execute(new PauseRunCommand(actor, task));
     await expect(pause(outsider)).rejects.toMatchObject({ code: 'task.not_found' });
     await expect(pause(owner)).rejects.toMatchObject({ code: 'run.none_live' });
     await start(task);
-    await expect(pause(owner)).rejects.toMatchObject({ kind: 'unsupported', code: 'run.pause_unsupported' });
+    await expect(pause(owner)).rejects.toMatchObject({ kind: 'conflict', code: 'run.illegal_transition' });
   });
 });

@@ -70,7 +70,8 @@ beforeEach(async () => {
 });
 
 async function newTask(): Promise<string> {
-  const nothing = { agent_type: 'demo-agent', repository_url: null, branch: null, metadata: {} };
+  const timeouts = { inactivity_timeout_seconds: null, wall_clock_timeout_seconds: null };
+  const nothing = { agent_type: 'demo-agent', repository_url: null, branch: null, metadata: {}, ...timeouts };
   const input = { title: 'Task', description: 'Do it', priority: 0, ...nothing };
   return (await commands.execute(new CreateTaskCommand(owner, board_id, input))).id;
 }
@@ -269,6 +270,7 @@ describe('what other modules ask', () => {
     expect(await queries.execute(new GetTaskQuery(owner, task_id, 'manage'))).toEqual({
       ...{ id: task_id, board_id, title: 'Task', description: 'Do it', state: 'TODO', priority: 0 },
       ...{ agent_type: 'demo-agent', repository_url: null, branch: null, archived_at: null },
+      ...{ inactivity_timeout_seconds: null, wall_clock_timeout_seconds: null },
     });
     expect(await codeOf(queries.execute(new GetTaskQuery(stranger, task_id)))).toBe('task.not_found');
     expect(await codeOf(queries.execute(new GetTaskQuery(SYSTEM, task_id, 'manage')))).toBe('yes');

@@ -15,6 +15,12 @@ export interface AgentRecipe {
   environment_vars?: Record<string, string>;
   default_resources?: { cpu_limit?: string; memory_limit?: string; disk_limit?: string };
   mounts?: string[];
+  network?: 'none' | 'isolated' | 'allowlist' | 'open';
+  allowed_hosts?: string[];
+  inactivity_timeout_seconds?: number | null;
+  wall_clock_timeout_seconds?: number | null;
+  /** Limits of the task alone. */
+  task_timeouts?: { inactivity_timeout_seconds?: number; wall_clock_timeout_seconds?: number };
   repository_url?: string;
   branch?: string;
 }
@@ -40,6 +46,15 @@ export interface AgentBody {
   container_name: string | null;
   status: string;
   image_id: string | null;
+  image_digest: string | null;
+  network: string;
+  inactivity_timeout_seconds: number | null;
+  wall_clock_timeout_seconds: number | null;
+  paused_at: string | null;
+  paused_ms: number;
+  health: string | null;
+  usage: Record<string, number | null> | null;
+  sandbox: { not_enforced: string[] } | null;
   started_at: string | null;
   stopped_at: string | null;
   exit_code: number | null;
@@ -120,7 +135,7 @@ export class AgentBench {
 
   /** Registers an agent type and a task for it; returns the task's id. */
   async task(recipe: AgentRecipe): Promise<string> {
-    const { repository_url, branch, ...type } = recipe;
+    const { repository_url, branch, task_timeouts, ...type } = recipe;
     const name = `agent-${++this.made}`;
     const registered = await this.admin.post('/agent-types', { name, docker_image: 'kandev/demo-agent', ...type });
     if (registered.status !== 201) throw new Error(`the agent type was refused: ${JSON.stringify(registered.body)}`);
@@ -129,6 +144,7 @@ export class AgentBench {
       ...task,
       ...(repository_url === undefined ? {} : { repository_url }),
       ...(branch === undefined ? {} : { branch }),
+      ...task_timeouts,
     });
     if (status !== 201) throw new Error(`the task was refused: ${JSON.stringify(body)}`);
     return body.id;
@@ -210,9 +226,9 @@ export class AgentBench {
     return body.artifacts;
   }
 
-  /** Where the task's checkout lies on this host. */
+  /** Where the task's checkout lies on this host; see KANDEV_DISK_LIMIT_METHOD in server.ts. */
   workspace(taskId: string): string {
-    return `${this.server.home}/workspaces/${taskId}`;
+    return `${this.server.home}/workspaces/${taskId}/workspace`;
   }
 
   runDirectory(agentId: string): string {
@@ -220,7 +236,8 @@ export class AgentBench {
   }
 }
 
-/** A status message of the server's own: agents write their statuses in small letters here. */
+/** A message of the server's own: its progress says so, and agents write their statuses in small letters here. */
 export function isOfServer({ type, data }: AcpMessage): boolean {
+  if (type === 'progress') return data['source'] === 'server';
   return type === 'status' && typeof data['status'] === 'string' && SERVER_STATUSES.has(data['status']);
 }

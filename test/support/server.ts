@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestUser } from './test-user.js';
 import { createDatabase } from './database.js';
+import { unmountBelow } from './mounts.js';
+import { removeTrials } from './trials.js';
 import { until } from './until.js';
 
 /** The built server. */
@@ -58,6 +60,8 @@ export class TestServer {
         KANDEV_ALLOW_LOCAL_REPOSITORIES: 'true',
         KANDEV_ALLOW_PROCESS_RUNTIME: 'true',
         KANDEV_STOP_GRACE_SECONDS: '2',
+        // Tests look at workspaces when their runs are over: in plain folders. Those of disks set their own.
+        KANDEV_DISK_LIMIT_METHOD: 'measured',
         // Tests ask again and again, all from one address. Those of the limits set their own.
         RATE_LIMIT_PER_MINUTE: '0',
         RATE_LIMIT_ANONYMOUS_PER_MINUTE: '0',
@@ -106,6 +110,8 @@ export class TestServer {
   async dispose(): Promise<void> {
     await this.kill();
     await this.database.drop();
+    unmountBelow(this.directory);
+    await removeTrials(this.home);
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
 

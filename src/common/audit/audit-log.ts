@@ -33,6 +33,11 @@ export const AUDIT_ACTIONS = [
   'agent_type.deleted',
   'agent.launched',
   'credential.granted',
+  'workspace.committed',
+  'workspace.pushed',
+  'workspace.removed',
+  'rescue.restored',
+  'credential.used',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

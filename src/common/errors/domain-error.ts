@@ -8,6 +8,7 @@ export type ErrorKind =
   | 'precondition_failed'
   | 'too_large'
   | 'unsupported_media_type'
+  | 'range'
   | 'too_many_requests'
   | 'unsupported'
   | 'unavailable'

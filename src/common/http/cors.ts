@@ -11,10 +11,11 @@ export function allowOrigins(app: NestFastifyApplication, { http }: Config): voi
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: [
       ...['Authorization', 'Content-Type', 'If-Match', 'Idempotency-Key', 'Last-Event-ID'],
-      'X-Correlation-Id',
+      ...['X-Correlation-Id', 'Range', 'If-Range'],
     ],
     exposedHeaders: [
       ...['ETag', 'Location', 'Retry-After', 'X-Correlation-Id', 'Content-Disposition'],
+      ...['Accept-Ranges', 'Content-Range'],
       ...['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
     ],
     credentials: false, // tokens are headers; a cookie would be sent by any page

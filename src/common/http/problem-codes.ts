@@ -8,6 +8,7 @@ export const MEANING: Readonly<Record<number, string>> = {
   412: 'It has changed since the version in If-Match',
   413: 'The body is too large',
   415: 'The body is not JSON',
+  416: 'There is nothing in that range',
   429: 'Too many requests; see Retry-After',
   500: 'The server failed',
   501: 'Not supported here',

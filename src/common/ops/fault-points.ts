@@ -3,13 +3,17 @@ export const FAULT_POINTS = [
   'run.claimed',
   'task.dispatched',
   'agent.row_created',
+  'disk.prepared',
   'workspace.cloned',
   'workspace.in_place',
   'run_directory.prepared',
+  'credentials.granted',
   'image.resolved',
   'container.created',
   'container.recorded',
   'container.started',
+  'container.verified',
+  'container.begun',
   'agent.running',
   'output.read',
   'output.stored',
@@ -17,11 +21,36 @@ export const FAULT_POINTS = [
   'artifacts.collected',
   'agent.ended',
   'container.removed',
+  'credentials.revoked',
+  'disk.released',
   'run.ended',
   'task.ended',
   'outbox.handled',
 ] as const;
-export type FaultPoint = (typeof FAULT_POINTS)[number];
+/** The same, passed only where a disk is a file system of its own. */
+export const DISK_FAULT_POINTS = [
+  'disk.formatted',
+  'disk.made',
+  'disk.mounted',
+  'disk.resized',
+  'disk.unmounted',
+] as const;
+/** The same, passed only where somebody pauses a run or lets it go on. */
+export const HOLD_FAULT_POINTS = ['run.hold_recorded', 'agent.holding', 'agent.held'] as const;
+/** The same, passed only where a workspace goes, or comes back. */
+export const WORKSPACE_FAULT_POINTS = [
+  'workspace.removing',
+  'rescue.kept',
+  'rescue.recorded',
+  'workspace.disk_removed',
+  'restore.begun',
+  'restore.in_place',
+] as const;
+export type FaultPoint =
+  | (typeof WORKSPACE_FAULT_POINTS)[number]
+  | (typeof FAULT_POINTS)[number]
+  | (typeof DISK_FAULT_POINTS)[number]
+  | (typeof HOLD_FAULT_POINTS)[number];
 
 let armed: { point: string; left: number } | undefined;
 
@@ -29,7 +58,11 @@ let armed: { point: string; left: number } | undefined;
 export function armFaultPoint(setting: string | undefined): void {
   if (!setting) return;
   const [point = '', times = '1'] = setting.split(':');
-  if (!(FAULT_POINTS as readonly string[]).includes(point))
+  if (
+    ![...FAULT_POINTS, ...DISK_FAULT_POINTS, ...HOLD_FAULT_POINTS, ...WORKSPACE_FAULT_POINTS].some(
+      (known) => known === point,
+    )
+  )
     throw new Error(`KANDEV_FAULT_POINT: there is no point ${point}`);
   armed = { point, left: Number(times) };
 }

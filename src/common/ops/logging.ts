@@ -5,6 +5,7 @@ import pino, { type DestinationStream } from 'pino';
 import pretty from 'pino-pretty';
 import type { Config } from '../config/config.js';
 import { currentRequest } from '../http/request-context.js';
+import { withoutSecrets } from './log-secrets.js';
 
 /** Nest tells of every route and module at start; that is for debugging. */
 const CHATTY = new Set(['InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'WebSocketsController']);
@@ -21,7 +22,12 @@ const AS_IT_IS = { req: same, res: same };
  */
 export function loggerModule(config: Config): DynamicModule {
   const logger = pino(
-    { level: config.logging.level, base: { pid: process.pid }, hooks: { logMethod: skipChatter }, mixin: requestId },
+    {
+      level: config.logging.level,
+      base: { pid: process.pid },
+      hooks: { logMethod: skipChatter, streamWrite: withoutSecrets },
+      mixin: requestId,
+    },
     destination(config),
   );
   // No middleware: with a logger and listeners of its own for each request it would cost as much as reading a task.

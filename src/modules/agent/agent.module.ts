@@ -1,12 +1,17 @@
 import { Module } from '@nestjs/common';
-import { CONFIG } from '../../common/config/config.module.js';
 import { AgentMessagesController } from './api/agent-messages.controller.js';
 import { AgentTypeVersionsController } from './api/agent-type-versions.controller.js';
 import { AgentTypesController } from './api/agent-types.controller.js';
 import { AgentsController } from './api/agents.controller.js';
 import { NdjsonBodies } from './api/ndjson.js';
+import { ChangesController } from './api/changes.controller.js';
 import { OutputController } from './api/output.controller.js';
+import { RescuesController } from './api/rescues.controller.js';
+import { WorkspacesController } from './api/workspaces.controller.js';
+import { ProbeController } from './api/probe.controller.js';
 import { GetAgentTaskHandler, ResolveAgentHandler } from './app/agent-key.queries.js';
+import { AgentLooks } from './app/agent-looks.js';
+import { AgentMetrics } from './app/agent-metrics.js';
 import { AgentTypeRules } from './app/agent-type-rules.js';
 import { CreateAgentTypeHandler, UpdateAgentTypeHandler } from './app/agent-type.crud.js';
 import {
@@ -23,75 +28,126 @@ import {
   GetStreamHeadsHandler,
   ReadMessagesHandler,
 } from './app/agent.queries.js';
-import { FindArtifactFileHandler, ListArtifactsHandler } from './app/artifact.queries.js';
+import { ListArtifactsHandler, OpenArtifactHandler } from './app/artifact.queries.js';
 import { ArtifactCollector } from './app/artifact-collector.js';
+import { ArtifactGatherer } from './app/artifact-gatherer.js';
+import { ArtifactSources } from './app/artifact-sources.js';
+import { AttemptSupplies } from './app/attempt-supplies.js';
 import { AttemptSupervisor } from './app/attempt-supervisor.js';
 import { AttemptTools } from './app/attempt-tools.js';
 import { DeleteAgentTypeHandler } from './app/delete-agent-type.js';
+import { CommitWorkspaceHandler } from './app/commit-workspace.js';
+import { PushWorkspaceHandler } from './app/push-workspace.js';
+import { RemoveWorkspaceHandler } from './app/remove-workspace.js';
+import { WorkspaceRescuer } from './app/rescue-workspace.js';
+import { ListRescuesHandler, ListTaskRescuesHandler } from './app/rescue.queries.js';
+import { RestorePlaces } from './app/restore-places.js';
+import { RestoreRescueHandler } from './app/restore-rescue.js';
+import { GetTaskDiffHandler, ReadTaskPatchHandler } from './app/task-diff.js';
+import { TaskWorkspaces } from './app/workspace-access.js';
+import { WorkspaceKeeper } from './app/workspace-keeper.js';
+import { ListWorkspacesHandler } from './app/workspace.queries.js';
+import { WorkTrees } from './domain/work-trees.js';
+import { GitWorkTrees } from './infra/git/git-work-trees.js';
+import { WorkTreeReader } from './infra/git/work-tree-reader.js';
 import { DeletedTasks } from './app/deleted-tasks.js';
+import { GetDiskHandler } from './app/disk.queries.js';
+import { CanHoldAgentHandler, HoldAgentHandler } from './app/hold-agent.js';
+import { InstanceCondition } from './app/instance-condition.js';
+import { GetEngineHandler } from './app/engine.queries.js';
 import { InstanceJournal } from './app/instance-journal.js';
 import { GetInstanceHandler, ListInstancesHandler, ListTaskInstancesHandler } from './app/instance.queries.js';
 import { LaunchAgentHandler } from './app/launch-agent.js';
-import { AGENT_USER, LaunchSpecs } from './app/launch-spec.js';
+import { LaunchSpecs } from './app/launch-spec.js';
 import { ListLogsHandler } from './app/log.queries.js';
 import { MessageLog } from './app/message-log.js';
 import { OrphanSweeper } from './app/orphan-sweeper.js';
+import { ImageCheck } from './app/image-check/image-check.js';
+import { ProbeAgentTypeHandler } from './app/probe-agent-type.js';
 import { PostMessagesHandler } from './app/post-messages.js';
+import { Redactors } from './app/redactors.js';
+import { ResultArtifacts } from './app/result-artifacts.js';
 import { ReleaseAgentHandler, StopAgentHandler, StopInstanceHandler } from './app/stop-agent.js';
+import { UsageSampler } from './app/usage-sampler.js';
+import { WorkspaceRecords } from './app/workspace-records.js';
 import { AgentFiles } from './domain/agent-files.js';
 import { AgentInstance } from './domain/agent-instance.entity.js';
 import { AgentTypeVersion } from './domain/agent-type-version.entity.js';
 import { AgentType } from './domain/agent-type.entity.js';
 import { Artifact } from './domain/artifact.entity.js';
-import { ContainerRuntimes } from './domain/container-runtime.js';
+import { Credentials } from './domain/credentials.js';
+import { Gateways } from './domain/gateways.js';
 import { AcpMessageRow, TaskStream } from './domain/message.entity.js';
-import { RunDirectories } from './domain/run-directory.js';
+import { Rescue } from './domain/rescue.entity.js';
+import { EngineChecks } from './domain/sandbox-engine.js';
+import { Workspace } from './domain/workspace.entity.js';
 import { Workspaces } from './domain/workspaces.js';
-import { agentUser } from './infra/agent-user.js';
-import { dockerClient } from './infra/docker/docker-client.js';
-import { DOCKER, DockerRuntime } from './infra/docker/docker-runtime.js';
-import { HostRunDirectories } from './infra/files/host-run-directories.js';
+import { CredentialSources } from './infra/credentials/credential-source.js';
+import { HostCredentials } from './infra/credentials/host-credentials.js';
+import { EngineProbe } from './infra/docker/engine-probe.js';
+import { EngineTrial } from './infra/docker/engine-trial.js';
 import { SafeFiles } from './infra/files/safe-files.js';
+import { runtimeProviders } from './infra/runtime-providers.js';
+import { Git } from './infra/git/git.js';
+import { GitRemotes } from './infra/git/git-remotes.js';
 import { GitWorkspaces } from './infra/git/git-workspaces.js';
-import { ProcessRuntime } from './infra/process/process-runtime.js';
-import { InstalledRuntimes } from './infra/runtimes.js';
+import { Repositories } from './infra/git/repositories.js';
+import { RepositoryChore } from './infra/git/repository-chore.js';
+import { HostGateways } from './infra/network/host-gateways.js';
 
-export const agentEntities = [AgentType, AgentInstance, AcpMessageRow, TaskStream, Artifact, AgentTypeVersion];
+export const agentEntities = [
+  ...[AgentType, AgentInstance, AcpMessageRow, TaskStream, Artifact, AgentTypeVersion],
+  ...[Workspace, Rescue],
+];
 
 /** Agents: their types, instances, containers, workspaces and output. */
 @Module({
   controllers: [
     AgentTypesController,
     AgentTypeVersionsController,
+    ProbeController,
     AgentsController,
     AgentMessagesController,
     OutputController,
+    ...[ChangesController, WorkspacesController, RescuesController],
   ],
   providers: [
-    { provide: DOCKER, useFactory: dockerClient, inject: [CONFIG] },
-    { provide: AGENT_USER, useFactory: agentUser, inject: [CONFIG] },
+    ...runtimeProviders,
     { provide: AgentFiles, useClass: SafeFiles },
-    { provide: RunDirectories, useClass: HostRunDirectories },
     { provide: Workspaces, useClass: GitWorkspaces },
-    { provide: ContainerRuntimes, useClass: InstalledRuntimes },
-    ...[DockerRuntime, ProcessRuntime],
+    CredentialSources,
+    { provide: Credentials, useClass: HostCredentials },
+    { provide: Gateways, useClass: HostGateways },
+    ...[EngineTrial, EngineProbe],
+    { provide: EngineChecks, useExisting: EngineProbe },
+    ...[Git, GitRemotes, Repositories, RepositoryChore],
+    ...[WorkTreeReader, { provide: WorkTrees, useClass: GitWorkTrees }, TaskWorkspaces, RestorePlaces],
+    ...[WorkspaceRescuer, WorkspaceKeeper, RemoveWorkspaceHandler, RestoreRescueHandler],
+    ...[GetTaskDiffHandler, ReadTaskPatchHandler, CommitWorkspaceHandler, PushWorkspaceHandler],
+    ...[ListRescuesHandler, ListTaskRescuesHandler, ListWorkspacesHandler],
     ...[
       MessageLog,
+      Redactors,
       InstanceJournal,
-      ArtifactCollector,
+      ...[ArtifactSources, ArtifactGatherer, ArtifactCollector, ResultArtifacts],
       LaunchSpecs,
+      WorkspaceRecords,
+      AttemptSupplies,
       AttemptTools,
       AttemptSupervisor,
       OrphanSweeper,
       DeletedTasks,
     ],
+    ...[AgentMetrics, InstanceCondition, AgentLooks, UsageSampler, HoldAgentHandler, CanHoldAgentHandler],
     ...[LaunchAgentHandler, StopAgentHandler, StopInstanceHandler, ReleaseAgentHandler],
     ...[FindAttemptAgentHandler, FindLatestAgentHandler, GetProgressHandler, GetStartableAgentTypeHandler],
-    ...[ReadMessagesHandler, GetStreamHeadsHandler, ListLogsHandler, ListArtifactsHandler, FindArtifactFileHandler],
+    ...[ReadMessagesHandler, GetStreamHeadsHandler, ListLogsHandler, ListArtifactsHandler, OpenArtifactHandler],
     ...[AgentTypeRules, CreateAgentTypeHandler, UpdateAgentTypeHandler, DeleteAgentTypeHandler],
     ...[ListAgentTypesHandler, GetAgentTypeHandler, ListAgentTypeVersionsHandler, GetAgentTypeVersionHandler],
+    ...[ImageCheck, ProbeAgentTypeHandler],
     ...[GetInstanceHandler, ListInstancesHandler, ListTaskInstancesHandler],
-    ...[NdjsonBodies, PostMessagesHandler, ResolveAgentHandler, GetAgentTaskHandler],
+    GetDiskHandler,
+    ...[NdjsonBodies, PostMessagesHandler, ResolveAgentHandler, GetAgentTaskHandler, GetEngineHandler],
   ],
 })
 export class AgentModule {}

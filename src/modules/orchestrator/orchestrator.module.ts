@@ -2,8 +2,9 @@ import { Module } from '@nestjs/common';
 import { OrchestratorController } from './api/orchestrator.controller.js';
 import { RunsController } from './api/runs.controller.js';
 import { DispatchSignal } from './app/dispatch-signal.js';
+import { RunHolds } from './app/hold-run.js';
 import { LaunchGate } from './app/launch-gate.js';
-import { PauseRunHandler, ResumeRunHandler } from './app/pause-run.js';
+import { HoldWishes, PauseRunHandler, ResumeRunHandler } from './app/pause-run.js';
 import { GetOrchestratorStatusHandler, GetQueueHandler } from './app/queue.queries.js';
 import { RunAutomation } from './app/run-automation.js';
 import { RunClaims } from './app/run-claims.js';
@@ -26,7 +27,8 @@ export const orchestratorEntities = [Run];
   controllers: [OrchestratorController, RunsController],
   providers: [
     DispatchSignal,
-    ...[RunClaims, RunSync, RunWaits, LaunchGate, RunDriver, RunDispatcher, RunKeeper, RunAutomation, WaitReasons],
+    ...[RunClaims, RunSync, RunWaits, LaunchGate, RunHolds, HoldWishes, RunDriver],
+    ...[RunDispatcher, RunKeeper, RunAutomation, WaitReasons],
     ...[StartRunHandler, StopRunHandler, PauseRunHandler, ResumeRunHandler],
     ...[FindTasksWithLiveRunHandler, ListRunsHandler, GetRunStatusHandler],
     ...[GetOrchestratorStatusHandler, GetQueueHandler],

@@ -4,8 +4,8 @@ const onTask = ({ place }: Cell) => ({ ids: { taskId: place.finished.task } });
 const onAgent = ({ place }: Cell) => ({ ids: { agentId: place.finished.agent } });
 
 /** Agent types belong to nobody: one that was made for it, where a request changes it. */
-async function typeOf({ world }: Cell): Promise<string> {
-  const type = { name: world.name('type'), docker_image: 'kandev/demo-agent' };
+async function typeOf({ world }: Cell, fields: object = {}): Promise<string> {
+  const type = { name: world.name('type'), docker_image: 'kandev/demo-agent', ...fields };
   return (await world.people.admin.must<{ id: string }>(201, 'POST', '/agent-types', type)).id;
 }
 const onType = async (cell: Cell) => ({ ids: { typeId: await typeOf(cell) } });
@@ -24,6 +24,12 @@ export const AGENT_TYPES: Rows = {
     ask: async (cell) => ({ ...(await onType(cell)), body: { description: cell.world.name('changed') } }),
   },
   deleteAgentType: { access: ADMIN, ok: 204, ask: onType },
+  // One without a container: whoever may ask is told that there is nothing to probe, and needs no engine for it.
+  probeAgentType: {
+    access: ADMIN,
+    ok: 501,
+    ask: async (cell) => ({ ids: { typeId: await typeOf(cell, { runtime: 'process', command: ['true'] }) } }),
+  },
   listAgentTypeVersions: { access: SIGNED_IN, ok: 200, ask: onType },
   getAgentTypeVersion: {
     access: SIGNED_IN,

@@ -37,7 +37,15 @@ export function pathOf({ path, operationId }: Operation, { ids = {}, query }: As
 
 /** What a background worker writes on its own account; everything else only changes on request. */
 const RESTLESS_TABLES = ['idempotency_keys', 'audit_events', 'rate_limits', 'outbox_events', 'task_counts'];
-const RESTLESS_COLUMNS = ['lease_expires_at', 'lease_owner', 'last_used_at'];
+const RESTLESS_COLUMNS = [
+  'lease_expires_at',
+  'lease_owner',
+  'last_used_at',
+  'usage',
+  'health',
+  'size_bytes',
+  'measured_at',
+];
 
 /** The content of every table, as one text: two of them are the same when nothing was changed between. */
 export async function contents({ database }: ApiWorld): Promise<string> {

@@ -2,6 +2,7 @@ import { AGENT_TYPES, AGENTS } from './agents.js';
 import { API_KEYS, AUTH, USERS } from './identity.js';
 import type { Rows } from './row.js';
 import { BOARDS, RUNS, TASKS } from './tasks.js';
+import { WORKSPACES } from './workspaces.js';
 
 /** Every operation of the API, by its operationId. */
 export const MATRIX: Rows = {
@@ -13,4 +14,5 @@ export const MATRIX: Rows = {
   ...RUNS,
   ...AGENT_TYPES,
   ...AGENTS,
+  ...WORKSPACES,
 };

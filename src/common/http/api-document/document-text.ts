@@ -45,6 +45,8 @@ export const TAGS: Readonly<Record<string, string>> = {
   runs: 'Runs of tasks, one by one.',
   agents: 'Agent instances: what ran, or runs, for one attempt of a run.',
   'agent types': 'What agents are made of: image, limits, environment, capabilities.',
+  changes: 'What agents have changed in a repository: diffs, commits, pushes.',
+  workspaces: 'Checkouts on the disk of the server, and what was rescued from those that went.',
   output: 'What agents have said and produced: logs, messages, artifacts.',
   streams: 'What agents say, as they say it.',
   audit: 'Who did what, for administrators.',

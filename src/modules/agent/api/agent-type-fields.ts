@@ -3,6 +3,7 @@ import { applyDecorators } from '@nestjs/common';
 import { Check } from '../../../common/validation/check.decorator.js';
 import { textProblem } from '../../../common/validation/text.js';
 import { CREDENTIAL_MOUNTS } from '../contracts/agent.types.js';
+import { allowedHostProblem } from '../domain/allowed-hosts.js';
 import { environmentProblem } from '../domain/environment.js';
 import { imageNameProblem, imageTagProblem } from '../domain/image-reference.js';
 
@@ -19,6 +20,8 @@ export const CAPABILITY = {
   pattern_message: 'must be lower-case words such as code_review',
 };
 const MAX_CAPABILITIES = 50;
+/** More are no list that anybody reads. */
+const MAX_HOSTS = 100;
 const MAX_ARGUMENTS = 100;
 const MAX_ARGUMENT_LENGTH = 4096;
 
@@ -34,6 +37,13 @@ export const COMMAND = {
   minItems: 1,
   maxItems: MAX_ARGUMENTS,
   items: { type: 'string', maxLength: MAX_ARGUMENT_LENGTH },
+} as const;
+
+export const ALLOWED_HOSTS = {
+  type: 'array',
+  maxItems: MAX_HOSTS,
+  uniqueItems: true,
+  items: { type: 'string', minLength: 1, maxLength: 320 },
 } as const;
 
 /** Name of an image, without tag. */
@@ -65,6 +75,10 @@ export const AreMounts = (): PropertyDecorator =>
         : `must name credentials of the host: ${CREDENTIAL_MOUNTS.join(', ')}`,
     ),
   );
+
+/** Hosts that an agent may reach: `example.com`, `*.example.com`, `example.com:8443`. */
+export const AreAllowedHosts = (): PropertyDecorator =>
+  Check('areAllowedHosts', (value) => listProblem(value, MAX_HOSTS, allowedHostProblem));
 
 /** A JSON object: neither a list nor null. */
 export const IsPlainObject = (): PropertyDecorator =>

@@ -4,16 +4,21 @@ import { ValidateIf, ValidateNested } from 'class-validator';
 import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
 import { IsFlag, IsOneOf, IsText } from '../../../common/validation/fields.decorator.js';
 import { PageQuery } from '../../../common/validation/page.dto.js';
+import { IsInactivityTimeout, IsWallClockTimeout } from '../../../common/validation/timeouts.decorator.js';
 import {
   CREDENTIAL_MOUNTS,
+  NETWORK_MODES,
   PROTOCOLS,
   RUNTIMES,
   type CredentialMount,
+  type NetworkMode,
   type Protocol,
   type Runtime,
 } from '../contracts/agent.types.js';
 import {
   AGENT_TYPE_NAME,
+  ALLOWED_HOSTS,
+  AreAllowedHosts,
   AreCapabilities,
   AreMounts,
   CAPABILITIES,
@@ -103,6 +108,29 @@ class AgentTypeFields {
     example: ['ssh_keys', 'gitconfig'],
   })
   mounts?: CredentialMount[];
+
+  /**
+   * What its agents reach. `none`: nothing. `isolated`: this API, as far as their own key opens it, and the allowed
+   * hosts, if any. `allowlist`: the same, and there has to be a host. `open`: everything.
+   */
+  @MayBeAbsent()
+  @IsOneOf(NETWORK_MODES)
+  @ApiProperty({ enum: NETWORK_MODES, enumName: 'NetworkMode', required: false, example: 'allowlist' })
+  network?: NetworkMode;
+
+  /** `example.com`, `*.example.com` or `example.com:8443`; without a port 80 and 443. */
+  @MayBeAbsent()
+  @AreAllowedHosts()
+  @ApiProperty({ required: false, ...ALLOWED_HOSTS, example: ['generativelanguage.googleapis.com'] })
+  allowed_hosts?: string[];
+
+  /** Seconds of silence after which an agent is ended; null: the server's own setting. A task may say otherwise. */
+  @IsInactivityTimeout()
+  inactivity_timeout_seconds?: number | null;
+
+  /** Seconds that an agent may run, pauses not counted; null: the server's own setting. A task may say otherwise. */
+  @IsWallClockTimeout()
+  wall_clock_timeout_seconds?: number | null;
 
   /** Runs of a disabled type are refused. */
   @MayBeAbsent()

@@ -1,9 +1,11 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import {
   CREDENTIAL_MOUNTS,
+  NETWORK_MODES,
   PROTOCOLS,
   RUNTIMES,
   type CredentialMount,
+  type NetworkMode,
   type Protocol,
   type Runtime,
 } from '../contracts/agent.types.js';
@@ -48,6 +50,22 @@ export class AgentTypeDefinitionDto {
   /** Credentials of the host that it asks for. */
   @ApiProperty({ enum: CREDENTIAL_MOUNTS, enumName: 'CredentialMount', isArray: true, example: ['ssh_keys'] })
   mounts: CredentialMount[];
+
+  /** What its agents reach over the network. */
+  @ApiProperty({ enum: NETWORK_MODES, enumName: 'NetworkMode', example: 'allowlist' })
+  network: NetworkMode;
+
+  /** The only hosts that its agents reach. */
+  @ApiProperty({ type: [String], example: ['generativelanguage.googleapis.com'] })
+  allowed_hosts: string[];
+
+  /** Seconds of silence after which an agent is ended; null: the server's own setting. */
+  @ApiProperty({ nullable: true, type: 'integer', example: 1800 })
+  inactivity_timeout_seconds: number | null;
+
+  /** Seconds that an agent may run, pauses not counted; null: the server's own setting. */
+  @ApiProperty({ nullable: true, type: 'integer', example: null })
+  wall_clock_timeout_seconds: number | null;
 
   /** Runs of a disabled type are refused. */
   @ApiProperty({ example: true })

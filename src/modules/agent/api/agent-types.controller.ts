@@ -78,6 +78,10 @@ export class AgentTypesController {
       environment_vars: given.environment_vars ?? {},
       capabilities: given.capabilities ?? [],
       mounts: given.mounts ?? [],
+      network: given.network ?? 'isolated',
+      allowed_hosts: given.allowed_hosts ?? [],
+      inactivity_timeout_seconds: given.inactivity_timeout_seconds ?? null,
+      wall_clock_timeout_seconds: given.wall_clock_timeout_seconds ?? null,
       enabled: given.enabled ?? true,
     };
     return this.commands.execute(new CreateAgentTypeCommand(actor, name, fields, once));

@@ -9,7 +9,7 @@ import { IdParam } from '../../../common/validation/id.decorator.js';
 import { pageRequest } from '../../../common/validation/page.dto.js';
 import { GetInstanceQuery, ListInstancesQuery, ListTaskInstancesQuery } from '../app/instance.queries.js';
 import { StopInstanceCommand } from '../app/stop-agent.js';
-import { AgentInstanceDto, AgentInstanceListDto, ListAgentsRequest, ListTaskAgentsRequest } from './agent.dto.js';
+import { AgentDetailsDto, AgentInstanceListDto, ListAgentsRequest, ListTaskAgentsRequest } from './agent.dto.js';
 
 @ApiTags('agents')
 @ApiBearerAuth()
@@ -49,9 +49,9 @@ export class AgentsController {
 
   @Get('agents/:agentId')
   @ApiOperation({ operationId: 'getAgent', summary: 'One agent instance' })
-  @ApiOkResponse({ type: AgentInstanceDto, description: 'The agent instance.' })
+  @ApiOkResponse({ type: AgentDetailsDto, description: 'The agent instance.' })
   @ApiProblems(400, 401, [404, 'agent.not_found'])
-  get(@CurrentActor() actor: Actor, @IdParam('agentId') agentId: string): Promise<AgentInstanceDto> {
+  get(@CurrentActor() actor: Actor, @IdParam('agentId') agentId: string): Promise<AgentDetailsDto> {
     return this.queries.execute(new GetInstanceQuery(actor, agentId));
   }
 
@@ -59,7 +59,7 @@ export class AgentsController {
   @HttpCode(200)
   @ApiOperation({ operationId: 'stopAgent', summary: 'Stop a running agent (editors)' })
   @ApiOkResponse({
-    type: AgentInstanceDto,
+    type: AgentDetailsDto,
     description: 'Recorded; the agent ends within the grace time. A finished one is left as it is.',
   })
   @ApiProblems(400, 401, [403, 'board.forbidden'], [404, 'agent.not_found'], 413, 415)
@@ -67,7 +67,7 @@ export class AgentsController {
     @CurrentActor() actor: Actor,
     @IdParam('agentId') agentId: string,
     @Body() body?: StopRequest,
-  ): Promise<AgentInstanceDto> {
+  ): Promise<AgentDetailsDto> {
     return this.commands.execute(new StopInstanceCommand(actor, agentId, body?.reason ?? null, body?.force ?? false));
   }
 }

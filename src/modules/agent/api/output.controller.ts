@@ -1,16 +1,28 @@
-import { createReadStream } from 'node:fs';
-import { Controller, Get, Query, StreamableFile } from '@nestjs/common';
+import { Controller, Get, Query, Req, Res, type StreamableFile } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
-import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiHeader, ApiOkResponse, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Actor } from '../../../common/auth/actor.js';
 import { CurrentActor } from '../../../common/auth/auth.decorators.js';
 import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
 import { PageQuery, pageRequest } from '../../../common/validation/page.dto.js';
-import { FindArtifactFileQuery, ListArtifactsQuery } from '../app/artifact.queries.js';
+import { ListArtifactsQuery, OpenArtifactQuery } from '../app/artifact.queries.js';
 import { ListLogsQuery } from '../app/log.queries.js';
-import { attachment } from './attachment.js';
+import { answerWith } from './artifact-answer.js';
 import { ArtifactListDto, LogListDto, LogsQuery } from './output.dto.js';
+
+const SHA = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+const BINARY = { 'application/octet-stream': { schema: { type: 'string' as const, format: 'binary' } } };
+const text = (description: string, example: string) => ({
+  description,
+  schema: { type: 'string' as const, example },
+});
+const FILE_HEADERS = {
+  ETag: text('The SHA-256 of the whole file.', `"${SHA}"`),
+  'Accept-Ranges': text('Parts can be asked for.', 'bytes'),
+};
+const PART_HEADERS = { ...FILE_HEADERS, 'Content-Range': text('Which part it is.', 'bytes 1000-1999/12458') };
 
 /** What agents have said and produced. */
 @ApiTags('output')
@@ -57,23 +69,27 @@ export class OutputController {
   }
 
   @Get('orchestrator/tasks/:taskId/artifacts/:artifactId/download')
-  @ApiOperation({ operationId: 'downloadArtifact', summary: 'The bytes of one artifact' })
-  @ApiOkResponse({
-    description: 'The file.',
-    content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
+  @ApiOperation({
+    operationId: 'downloadArtifact',
+    summary: 'The bytes of one artifact',
+    description:
+      'With a `Range` of bytes only those, so that a download that was cut off can go on; `If-Range` with the `ETag` of ' +
+      'the first part makes sure that it is still the same file. Of several ranges the whole file is sent.',
   })
-  @ApiProblems(400, 401, [404, 'task.not_found', 'artifact.not_found'])
+  @ApiHeader({ name: 'Range', required: false, schema: { type: 'string', example: 'bytes=1000-' } })
+  @ApiHeader({ name: 'If-Range', required: false, schema: { type: 'string', example: `"${SHA}"` } })
+  @ApiOkResponse({ description: 'The file.', content: BINARY, headers: FILE_HEADERS })
+  @ApiResponse({ status: 206, description: 'The part that was asked for.', content: BINARY, headers: PART_HEADERS })
+  @ApiProblems(400, 401, [404, 'task.not_found', 'artifact.not_found'], [416, 'request.range_not_satisfiable'])
   async download(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') taskId: string,
     @IdParam('artifactId') artifactId: string,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<StreamableFile> {
-    const { path, name, size } = await this.queries.execute(new FindArtifactFileQuery(actor, taskId, artifactId));
-    return new StreamableFile(createReadStream(path), {
-      type: 'application/octet-stream',
-      disposition: attachment(name),
-      length: size,
-    });
+    const file = await this.queries.execute(new OpenArtifactQuery(actor, taskId, artifactId));
+    return answerWith(file, request, reply);
   }
 
   private async logs(

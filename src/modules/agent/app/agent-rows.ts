@@ -5,10 +5,17 @@ import type { AgentInstance, AgentInstanceSchema } from '../domain/agent-instanc
 import type { AgentTypeVersionSchema } from '../domain/agent-type-version.entity.js';
 import type { AgentTypeSchema } from '../domain/agent-type.entity.js';
 import type { ArtifactSchema } from '../domain/artifact.entity.js';
+import type { RescueSchema } from '../domain/rescue.entity.js';
+import type { WorkspaceSchema } from '../domain/workspace.entity.js';
 
 /** Tables of this module, for typed SQL. */
 export type AgentDB = InferKyselyDB<
-  typeof AgentInstanceSchema | typeof AgentTypeSchema | typeof AgentTypeVersionSchema | typeof ArtifactSchema
+  | typeof AgentInstanceSchema
+  | typeof AgentTypeSchema
+  | typeof AgentTypeVersionSchema
+  | typeof ArtifactSchema
+  | typeof WorkspaceSchema
+  | typeof RescueSchema
 >;
 
 /** Another server has taken the attempt over (or its task is gone): stop, and write nothing more. */

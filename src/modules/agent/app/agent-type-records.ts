@@ -2,7 +2,7 @@ import type { Selectable } from 'kysely';
 import type { Actor } from '../../../common/auth/actor.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
-import type { CredentialMount, Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
+import type { CredentialMount, NetworkMode, Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
 import type { AgentType } from '../domain/agent-type.entity.js';
 import { maskVariables } from '../domain/environment.js';
 import type { AgentDB } from './agent-rows.js';
@@ -19,6 +19,11 @@ export interface AgentTypeFields {
   environment_vars: Record<string, string>;
   capabilities: string[];
   mounts: CredentialMount[];
+  network: NetworkMode;
+  allowed_hosts: string[];
+  /** Seconds; null: the server's own setting. */
+  inactivity_timeout_seconds: number | null;
+  wall_clock_timeout_seconds: number | null;
   enabled: boolean;
 }
 
@@ -42,8 +47,12 @@ export interface AgentTypeVersionView {
 /** The row itself, or the entity. */
 type Row = { [K in keyof Selectable<AgentDB['agent_types']>]: AgentType[K] | Selectable<AgentDB['agent_types']>[K] };
 
+type Written = Omit<Row, 'id' | 'name' | 'version' | 'created_at' | 'updated_at'>;
+/** Versions from before there were these fields have none of them. */
+type Newer = 'network' | 'allowed_hosts' | 'inactivity_timeout_seconds' | 'wall_clock_timeout_seconds';
+
 /** All that can be written, of a row, an entity, or a version's `definition`; what is absent there as its default. */
-export function definitionOf(row: Omit<Row, 'id' | 'name' | 'version' | 'created_at' | 'updated_at'>): AgentTypeFields {
+export function definitionOf(row: Omit<Written, Newer> & Partial<Pick<Written, Newer>>): AgentTypeFields {
   const { docker_image, docker_tag, runtime, protocol, default_resources, enabled } = row;
   return {
     description: row.description ?? null,
@@ -52,6 +61,11 @@ export function definitionOf(row: Omit<Row, 'id' | 'name' | 'version' | 'created
     environment_vars: row.environment_vars ?? {},
     capabilities: row.capabilities ?? [],
     mounts: row.mounts ?? [],
+    // Agents of earlier versions had no network at all.
+    network: row.network ?? 'none',
+    allowed_hosts: row.allowed_hosts ?? [],
+    inactivity_timeout_seconds: row.inactivity_timeout_seconds ?? null,
+    wall_clock_timeout_seconds: row.wall_clock_timeout_seconds ?? null,
   };
 }
 

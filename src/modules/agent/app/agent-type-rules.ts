@@ -19,6 +19,10 @@ export class AgentTypeRules {
       const message = imageReferenceProblem(type.docker_image, type.docker_tag);
       if (message) errors.push({ field: 'docker_image', message });
     }
+    if (fields.includes('network') || fields.includes('allowed_hosts')) {
+      if (type.network === 'allowlist' && type.allowed_hosts.length === 0)
+        errors.push({ field: 'allowed_hosts', message: 'must name at least one host for the network allowlist' });
+    }
     if (fields.includes('environment_vars')) errors.push(...this.refusedVariables(type.environment_vars));
     if (errors.length > 0) throw invalidRequest(errors);
   }
@@ -35,4 +39,7 @@ export class AgentTypeRules {
   }
 }
 
-const ALL = ['docker_image', 'docker_tag', 'environment_vars'] as const satisfies readonly (keyof AgentTypeFields)[];
+const ALL = [
+  ...(['docker_image', 'docker_tag', 'environment_vars'] as const),
+  ...(['network', 'allowed_hosts'] as const),
+] as const satisfies readonly (keyof AgentTypeFields)[];

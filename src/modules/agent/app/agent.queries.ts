@@ -17,6 +17,7 @@ import {
 } from '../contracts/agent.queries.js';
 import type { AgentInstanceView, Protocol, Runtime } from '../contracts/agent.types.js';
 import { type AgentDB, toView } from './agent-rows.js';
+import { SERVER_SOURCE } from './journal-messages.js';
 import type { StreamDB } from './message-log.js';
 
 @QueryHandler(FindAttemptAgentQuery)
@@ -141,6 +142,8 @@ export class GetProgressHandler implements IQueryHandler<GetProgressQuery> {
       .select('data')
       .where('agent_id', '=', agent_id)
       .where('type', '=', 'progress')
+      // What the server tells of clones and pulls is no progress of the agent's.
+      .where(sql<boolean>`data->>'source' is distinct from ${SERVER_SOURCE}`)
       .orderBy('seq', 'desc')
       .limit(1)
       .executeTakeFirst();

@@ -1,99 +1,152 @@
-import { join, posix } from 'node:path';
-import { Inject, Injectable } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { LockMode } from '@mikro-orm/core';
 import { sql } from 'kysely';
-import { v5 as uuidv5 } from 'uuid';
+import type { MessageDraft } from '../../../common/acp/acp-message.js';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
-import { sanitizeText } from '../../../common/acp/sanitize.js';
-import { Transactions } from '../../../common/persistence/transactions.js';
-import { AgentFiles, type FoundFile } from '../domain/agent-files.js';
-import type { AgentInstance } from '../domain/agent-instance.entity.js';
+import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
+import { LEFT_OUT } from '../domain/agent-files.js';
+import { AgentInstance } from '../domain/agent-instance.entity.js';
 import { Artifact } from '../domain/artifact.entity.js';
-import { RunDirectories } from '../domain/run-directory.js';
-import { Workspaces } from '../domain/workspaces.js';
-import type { StreamDB } from './message-log.js';
+import { ArtifactGatherer, type LeftOut } from './artifact-gatherer.js';
+import { artifactFolder, removeOldVersions } from './artifact-paths.js';
+import { type AgentDB, Fenced } from './agent-rows.js';
+import { MessageLog, type StreamDB } from './message-log.js';
 
-const MAX_FILES = 200;
-const MAX_RESULTS = 20; // the last ones; a message is a mebibyte at most
-const MAX_BYTES = 100 * 1024 * 1024; // one file; larger results belong into the repository or elsewhere
-const MAX_TYPE_LENGTH = 50;
-const MAX_NAME_LENGTH = 255;
+/** An agent that tells of results all the time is not copied all the time: so long from one collection to the next … */
+const MIN_REST_MS = 1_000;
+/** … and so many times what the last one took. */
+const REST = 10;
+const MAX_TOLD = 20;
+/** Of an agent that has ended, and between two tries to write down its end: the server's own, and few. */
+const FURTHER_MESSAGES = 50;
 
-const ARTIFACTS_IN_CONTAINER = '/run/kandev/artifacts';
-const WORKSPACE_IN_CONTAINER = '/workspace';
+/** A collection that goes on, and what is wanted of it. */
+interface Running {
+  again: boolean;
+  readonly last: AbortController;
+  done: Promise<void>;
+}
 
-/** Keeps what an agent has produced: files named in a `result`, and whatever lies in its artifacts folder. */
+/** Keeps what an agent has produced: at its end, and before that when it tells of a result. */
 @Injectable()
 export class ArtifactCollector {
+  private readonly logger = new Logger(ArtifactCollector.name);
+  private readonly running = new Map<string, Running>();
+
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly transactions: Transactions,
-    private readonly files: AgentFiles,
-    private readonly runDirectories: RunDirectories,
-    private readonly workspaces: Workspaces,
+    private readonly log: MessageLog,
+    private readonly gatherer: ArtifactGatherer,
   ) {}
 
-  /** Copies the files to the artifacts directory and returns their rows, not yet stored. Called again: the same. */
+  /** A result was stored: whether that is seen to by what is under way for the agent already. */
+  isTold(agentId: string): boolean {
+    const running = this.running.get(agentId);
+    if (running) running.again = true;
+    return running !== undefined;
+  }
+
+  /**
+   * A result was stored: what is there now is collected in the background, once for results that come meanwhile. What
+   * goes wrong is tried again at the end.
+   */
+  resultArrived(instance: AgentInstance): void {
+    if (this.isTold(instance.id)) return;
+    const begun: Running = { again: true, last: new AbortController(), done: Promise.resolve() };
+    this.running.set(instance.id, begun);
+    begun.done = this.collectWhileAsked(instance, begun).finally(() => this.running.delete(instance.id));
+  }
+
+  /**
+   * The agent has ended: collects all of it, tells what was left out, and returns the rows, not yet stored. Called
+   * again: the same.
+   * @throws Fenced
+   */
   async collect(instance: AgentInstance): Promise<Artifact[]> {
-    const folder = join(this.runDirectories.path(instance.id), 'artifacts');
-    const named = await this.namedInResults(instance);
-    const artifacts = new Map<string, Artifact>();
-    for (const file of await this.files.list(folder, MAX_FILES, MAX_BYTES)) {
-      const path = posix.join(ARTIFACTS_IN_CONTAINER, file.relative_path);
-      artifacts.set(path, await this.keep(instance, file, path, named.get(path) ?? 'file'));
-    }
-    for (const [path, type] of named) {
-      if (artifacts.has(path) || artifacts.size >= MAX_FILES) continue;
-      const inside = relativeTo(WORKSPACE_IN_CONTAINER, path);
-      if (inside === undefined) continue;
-      const file = await this.files.find(this.workspaces.path(instance.task_id), inside, MAX_BYTES);
-      if (file) artifacts.set(path, await this.keep(instance, file, path, type));
-    }
-    return [...artifacts.values()];
+    const running = this.running.get(instance.id);
+    running?.last.abort();
+    await running?.done;
+    const { artifacts, left_out } = await this.gatherer.gather(instance);
+    if (left_out.length > 0) await this.transactions.run((tx) => this.tell(tx, instance, left_out));
+    return artifacts;
   }
 
-  private async keep(instance: AgentInstance, file: FoundFile, path: string, type: string): Promise<Artifact> {
-    const id = uuidv5(path, instance.id); // the same file of the same agent, whoever collects it
-    const sha256 = await file.copyTo(artifactPath(this.config, instance.task_id, id));
-    const name = sanitizeText(posix.basename(path)).slice(0, MAX_NAME_LENGTH);
-    const { task_id, run_id } = instance;
-    return Object.assign(new Artifact(), {
-      ...{ id, task_id, run_id, agent_instance_id: instance.id, name, path: sanitizeText(path) },
-      ...{ type, size: file.size, sha256, created_at: new Date() },
+  /** The rows are stored: removes the bytes that they have replaced. */
+  async settle({ task_id }: AgentInstance): Promise<void> {
+    const rows = await this.transactions
+      .kysely<AgentDB>()
+      .selectFrom('artifacts')
+      .select(['id', 'sha256'])
+      .where('task_id', '=', task_id)
+      .execute();
+    const current = new Map(rows.map(({ id, sha256 }) => [id, sha256]));
+    await removeOldVersions(artifactFolder(this.config, task_id), current);
+  }
+
+  private async collectWhileAsked(instance: AgentInstance, running: Running): Promise<void> {
+    try {
+      while (running.again && !running.last.signal.aborted) {
+        running.again = false;
+        const begun = performance.now();
+        await this.collectNow(instance);
+        const rest = Math.max(MIN_REST_MS, (performance.now() - begun) * REST);
+        await sleep(rest, undefined, { signal: running.last.signal, ref: false });
+      }
+    } catch (error) {
+      if (running.last.signal.aborted || error instanceof Fenced) return;
+      this.logger.warn({ err: error, agent_id: instance.id }, 'artifacts could not be collected; again at the end');
+    }
+  }
+
+  private async collectNow(instance: AgentInstance): Promise<void> {
+    const { artifacts } = await this.gatherer.gather(instance);
+    await this.transactions.run(async (tx) => {
+      if (!(await lock(tx, instance)).isLive()) return;
+      for (const artifact of artifacts) await tx.em.upsert(Artifact, artifact, { onConflictFields: ['id'] });
     });
+    await this.settle(instance);
   }
 
-  private async namedInResults(instance: AgentInstance): Promise<Map<string, string>> {
-    const { rows } = await sql<{ artifacts: { path?: unknown; type?: unknown }[] }>`
-      select data -> 'artifacts' as artifacts from acp_messages
-      where agent_id = ${instance.id} and type = 'result' and jsonb_typeof(data -> 'artifacts') = 'array'
-      order by seq desc limit ${MAX_RESULTS}`.execute(this.transactions.kysely<StreamDB>());
-    const named = new Map<string, string>();
-    for (const entry of rows.toReversed().flatMap(({ artifacts }) => artifacts.slice(0, MAX_FILES))) {
-      const { path, type } = entry ?? {};
-      if (typeof path !== 'string') continue;
-      named.set(
-        this.asInContainer(instance, posix.normalize(path)),
-        typeof type === 'string' ? sanitizeText(type).slice(0, MAX_TYPE_LENGTH) : 'file',
-      );
-    }
-    return named;
-  }
-
-  /** A process knows its folders by the paths of this host; those are nobody else's business. */
-  private asInContainer(instance: AgentInstance, path: string): string {
-    const artifact = relativeTo(join(this.runDirectories.path(instance.id), 'artifacts'), path);
-    if (artifact !== undefined) return posix.join(ARTIFACTS_IN_CONTAINER, artifact);
-    const file = relativeTo(this.workspaces.path(instance.task_id), path);
-    return file === undefined ? path : posix.join(WORKSPACE_IN_CONTAINER, file);
+  /** Once for each attempt, however often it is collected. */
+  private async tell(tx: Tx, instance: AgentInstance, left_out: readonly LeftOut[]): Promise<void> {
+    const { id: agent_id, task_id, run_id } = await lock(tx, instance);
+    const draft = leftOutMessage(left_out);
+    const latest = tx
+      .kysely<StreamDB>()
+      .selectFrom('acp_messages')
+      .select('data')
+      .where('agent_id', '=', agent_id)
+      .orderBy('seq', 'desc')
+      .limit(FURTHER_MESSAGES);
+    const told = await tx
+      .kysely<StreamDB>()
+      .selectFrom(latest.as('latest'))
+      .select('data')
+      .where(sql<string>`data ->> 'message'`, '=', String(draft.data['message']))
+      .executeTakeFirst();
+    if (!told) await this.log.append(tx, { agent_id, task_id, run_id }, [draft]);
   }
 }
 
-/** Where the bytes of an artifact are kept. */
-export function artifactPath(config: Config, taskId: string, artifactId: string): string {
-  return join(config.artifacts_directory, taskId, artifactId);
+/** @throws Fenced when another server has taken the attempt over */
+async function lock(tx: Tx, { id, epoch }: AgentInstance): Promise<AgentInstance> {
+  const instance = await tx.em.findOne(AgentInstance, { id, epoch }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+  if (!instance) throw new Fenced();
+  return instance;
 }
 
-function relativeTo(folder: string, path: string): string | undefined {
-  return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : undefined;
+function leftOutMessage(left_out: readonly LeftOut[]): MessageDraft {
+  const named = left_out.slice(0, MAX_TOLD).map(({ path, reason }) => `${path.slice(0, 255)} (${LEFT_OUT[reason]})`);
+  const rest = left_out.length > MAX_TOLD ? [`and ${left_out.length - MAX_TOLD} more`] : [];
+  const message = `Not kept as artifacts: ${[...named, ...rest].join(', ')}.`;
+  const metadata = { source: 'artifacts', left_out: left_out.length };
+  return {
+    type: 'log',
+    timestamp: new Date().toISOString(),
+    level: 'warn',
+    data: { level: 'warn', message, metadata },
+  };
 }

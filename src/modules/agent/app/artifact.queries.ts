@@ -1,3 +1,4 @@
+import { open, type FileHandle } from 'node:fs/promises';
 import { Inject } from '@nestjs/common';
 import { QueryBus, QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
 import { sql } from 'kysely';
@@ -12,7 +13,7 @@ import { decodePosition } from '../../../common/validation/cursor.js';
 import { newestFirst, type Page, type PageRequest } from '../../../common/validation/page.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { AgentDB } from './agent-rows.js';
-import { artifactPath } from './artifact-collector.js';
+import { artifactFile, oldArtifactFile } from './artifact-paths.js';
 
 /** An artifact as clients see it. */
 export interface ArtifactView {
@@ -70,11 +71,18 @@ export class ListArtifactsHandler implements IQueryHandler<ListArtifactsQuery> {
   }
 }
 
-/**
- * Where the bytes of an artifact are (a path of this host, for the controller alone), and its name.
- * @throws DomainError `task.not_found`, `artifact.not_found`
- */
-export class FindArtifactFileQuery extends Query<{ path: string; name: string; size: number }> {
+/** An artifact's bytes, opened: what is read is this version, whatever replaces it meanwhile. To be closed. */
+export interface ArtifactFile {
+  handle: FileHandle;
+  name: string;
+  /** Bytes. */
+  size: number;
+  /** Hex. */
+  sha256: string;
+}
+
+/** Opens the bytes of an artifact. @throws DomainError `task.not_found`, `artifact.not_found` */
+export class OpenArtifactQuery extends Query<ArtifactFile> {
   constructor(
     readonly actor: Actor,
     readonly task_id: string,
@@ -84,25 +92,40 @@ export class FindArtifactFileQuery extends Query<{ path: string; name: string; s
   }
 }
 
-@QueryHandler(FindArtifactFileQuery)
-export class FindArtifactFileHandler implements IQueryHandler<FindArtifactFileQuery> {
+@QueryHandler(OpenArtifactQuery)
+export class OpenArtifactHandler implements IQueryHandler<OpenArtifactQuery> {
   constructor(
     private readonly transactions: Transactions,
     private readonly queries: QueryBus,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  async execute(query: FindArtifactFileQuery): Promise<{ path: string; name: string; size: number }> {
-    const { actor, task_id, artifact_id } = query;
+  async execute({ actor, task_id, artifact_id }: OpenArtifactQuery): Promise<ArtifactFile> {
     await this.queries.execute(new GetTaskQuery(actor, task_id));
+    for (let tries = 0; tries < 2; tries++) {
+      const row = await this.find(task_id, artifact_id);
+      const paths = [
+        artifactFile(this.config, task_id, row.id, row.sha256),
+        oldArtifactFile(this.config, task_id, row.id),
+      ];
+      for (const path of paths) {
+        const handle = await open(path).catch(() => undefined);
+        if (handle) return { handle, name: row.name, size: row.size, sha256: row.sha256 };
+      }
+      // Replaced between the look at the row and the look at the file: the row names another file now.
+    }
+    throw notFound('artifact');
+  }
+
+  private async find(task_id: string, id: string) {
     const row = await this.transactions
       .kysely<AgentDB>()
       .selectFrom('artifacts')
-      .select(['id', 'name', 'size'])
-      .where('id', '=', artifact_id)
+      .select(['id', 'name', 'size', 'sha256'])
+      .where('id', '=', id)
       .where('task_id', '=', task_id)
       .executeTakeFirst();
     if (!row) throw notFound('artifact');
-    return { path: artifactPath(this.config, task_id, row.id), name: row.name, size: row.size };
+    return row;
   }
 }

@@ -8,7 +8,7 @@ import { AttemptFailure } from '../domain/outcome.js';
 import { Fenced } from './agent-rows.js';
 import { AttemptTools } from './attempt-tools.js';
 import { Attempt } from './attempt.js';
-import type { Claim } from './instance-journal.js';
+import type { Claim } from './instance-lock.js';
 
 const MAX_FAILURES = 6; // in a row, of a kind nobody foresaw
 const CALM_MS = 60_000; // what went well this long is no failure in a row
@@ -74,6 +74,17 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
     supervised?.attempt.stop(force).catch((error: unknown) => {
       this.logger.error({ err: error, agent_id: agentId }, 'an agent could not be stopped');
     });
+  }
+
+  /** Holds the agent still or lets it go on, if this server looks after it. @throws whatever the engine says */
+  async holdAgent(agentId: string, held: boolean): Promise<void> {
+    const supervised = [...this.byRun.values()].find(({ claim }) => claim.agent_id === agentId);
+    await supervised?.attempt.hold(held);
+  }
+
+  /** Agents that this server looks after. */
+  supervised(): string[] {
+    return [...this.byRun.values()].map(({ claim }) => claim.agent_id);
   }
 
   release(runId: string): void {

@@ -4,11 +4,14 @@ import type { Config } from '../../../common/config/config.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { ContainerRuntimes } from '../domain/container-runtime.js';
 import { RunDirectories } from '../domain/run-directory.js';
-import { Workspaces } from '../domain/workspaces.js';
+import { AgentMetrics } from './agent-metrics.js';
+import { DiskWatch } from '../domain/task-disks.js';
 import { ArtifactCollector } from './artifact-collector.js';
+import { AttemptSupplies } from './attempt-supplies.js';
+import { InstanceCondition } from './instance-condition.js';
 import { InstanceJournal } from './instance-journal.js';
-import { LaunchSpecs } from './launch-spec.js';
 import { MessageLog } from './message-log.js';
+import { Redactors } from './redactors.js';
 
 /** What every attempt works with; one object, because attempts are not made by the injector. */
 @Injectable()
@@ -19,10 +22,13 @@ export class AttemptTools {
     readonly transactions: Transactions,
     readonly log: MessageLog,
     readonly journal: InstanceJournal,
+    readonly condition: InstanceCondition,
     readonly runtimes: ContainerRuntimes,
     readonly runDirectories: RunDirectories,
-    readonly workspaces: Workspaces,
-    readonly specs: LaunchSpecs,
+    readonly supplies: AttemptSupplies,
+    readonly diskWatch: DiskWatch,
     readonly artifacts: ArtifactCollector,
+    readonly metrics: AgentMetrics,
+    readonly redactors: Redactors,
   ) {}
 }

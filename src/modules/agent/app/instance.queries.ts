@@ -8,7 +8,10 @@ import { Transactions } from '../../../common/persistence/transactions.js';
 import { decodePosition } from '../../../common/validation/cursor.js';
 import { newestFirst, type Page, type PageRequest } from '../../../common/validation/page.js';
 import { GetTaskQuery, ListVisibleBoardsQuery } from '../../task/contracts/task.queries.js';
-import type { AgentStatus, ResourceLimits, Runtime } from '../contracts/agent.types.js';
+import type { AgentStatus, CredentialMount, NetworkMode, ResourceLimits, Runtime } from '../contracts/agent.types.js';
+import type { ContainerHealth } from '../domain/container-runtime.js';
+import type { ResourceUsage } from '../domain/resource-usage.js';
+import type { SandboxReport } from '../domain/sandbox.js';
 import { authorizeAgent } from './agent-access.js';
 import type { AgentDB } from './agent-rows.js';
 
@@ -26,6 +29,7 @@ export interface InstanceView {
   status: AgentStatus;
   image_name: string;
   image_id: string | null;
+  image_digest: string | null;
   started_at: string | null;
   stopped_at: string | null;
   exit_code: number | null;
@@ -33,12 +37,28 @@ export interface InstanceView {
   error_message: string | null;
   result_summary: string | null;
   resource_limits: ResourceLimits;
+  network: NetworkMode;
+  allowed_hosts: string[];
+  mounts: CredentialMount[];
+  /** Seconds that hold for this attempt; null for attempts from before they were kept. */
+  inactivity_timeout_seconds: number | null;
+  wall_clock_timeout_seconds: number | null;
+  paused_at: string | null;
+  /** Milliseconds, without the present pause. */
+  paused_ms: number;
+  health: ContainerHealth | null;
+  usage: ResourceUsage | null;
   created_at: string;
   updated_at: string;
 }
 
+/** One instance, with what confines it. */
+export interface InstanceDetails extends InstanceView {
+  sandbox: SandboxReport | null;
+}
+
 /** @throws DomainError `agent.not_found` */
-export class GetInstanceQuery extends Query<InstanceView> {
+export class GetInstanceQuery extends Query<InstanceDetails> {
   constructor(
     readonly actor: Actor,
     readonly agent_id: string,
@@ -78,11 +98,13 @@ export class ListTaskInstancesQuery extends Query<Page<InstanceView>> {
   }
 }
 
-// All but the command, the environment and what only the server needs.
+// All but the command, the environment, what is long, and what only the server needs.
 const COLUMNS = [
   ...(['id', 'task_id', 'run_id', 'attempt', 'agent_type', 'agent_type_version', 'runtime', 'container_id'] as const),
   ...(['container_name', 'status', 'image_name', 'image_id', 'started_at', 'stopped_at', 'exit_code'] as const),
   ...(['failure_code', 'error_message', 'result_summary', 'resource_limits', 'created_at', 'updated_at'] as const),
+  ...(['image_digest', 'network', 'allowed_hosts', 'mounts', 'inactivity_timeout_seconds'] as const),
+  ...(['wall_clock_timeout_seconds', 'paused_at', 'paused_ms', 'health', 'usage'] as const),
 ];
 
 @QueryHandler(GetInstanceQuery)
@@ -92,12 +114,15 @@ export class GetInstanceHandler implements IQueryHandler<GetInstanceQuery> {
     private readonly queries: QueryBus,
   ) {}
 
-  async execute({ actor, agent_id }: GetInstanceQuery): Promise<InstanceView> {
+  async execute({ actor, agent_id }: GetInstanceQuery): Promise<InstanceDetails> {
     const instances = this.transactions.kysely<AgentDB>().selectFrom('agent_instances');
-    const row = await instances.select(COLUMNS).where('id', '=', agent_id).executeTakeFirst();
+    const row = await instances
+      .select([...COLUMNS, 'sandbox'])
+      .where('id', '=', agent_id)
+      .executeTakeFirst();
     if (!row) throw notFound('agent');
     await authorizeAgent(this.queries, actor, row.task_id, 'read');
-    return toInstanceView(row);
+    return { ...toInstanceView(row), sandbox: row.sandbox };
   }
 }
 
@@ -158,6 +183,7 @@ function toInstanceView(row: Pick<Selectable<AgentDB['agent_instances']>, (typeo
     started_at: toTimestamp(row.started_at),
     stopped_at: toTimestamp(row.stopped_at),
     resource_limits: row.resource_limits ?? {},
+    paused_at: toTimestamp(row.paused_at),
     created_at: toTimestamp(row.created_at),
     updated_at: toTimestamp(row.updated_at),
   };

@@ -1,3 +1,4 @@
+import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { LockMode } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
@@ -5,15 +6,18 @@ import { AuditLog, type AuditEntry } from '../../../common/audit/audit-log.js';
 import { SYSTEM } from '../../../common/auth/actor.js';
 import { faultPoint } from '../../../common/ops/fault-points.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
+import { CONFIG } from '../../../common/config/config.module.js';
+import type { Config } from '../../../common/config/config.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import { LaunchAgentCommand } from '../contracts/agent.commands.js';
 import type { AgentInstanceView } from '../contracts/agent.types.js';
 import { AgentInstance } from '../domain/agent-instance.entity.js';
 import { AgentType } from '../domain/agent-type.entity.js';
+import { hostVariables } from '../domain/environment.js';
+import { effectiveTimeouts } from '../domain/timeouts.js';
 import { toView } from './agent-rows.js';
 import { AttemptSupervisor } from './attempt-supervisor.js';
 import { InstanceJournal } from './instance-journal.js';
-import { LaunchSpecs } from './launch-spec.js';
 import { statusMessage } from './message-log.js';
 
 /** The row first, then the work: a kill in between leaves a row that the next launch goes on with. */
@@ -23,8 +27,8 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
     private readonly transactions: Transactions,
     private readonly supervisor: AttemptSupervisor,
     private readonly journal: InstanceJournal,
-    private readonly specs: LaunchSpecs,
     private readonly audit: AuditLog,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   async execute(command: LaunchAgentCommand): Promise<AgentInstanceView> {
@@ -64,6 +68,8 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
       command: type.command,
       environment_vars: type.environment_vars,
       resource_limits: type.default_resources,
+      ...{ network: type.network, allowed_hosts: type.allowed_hosts, mounts: type.mounts },
+      ...{ requested_by: command.requested_by, ...effectiveTimeouts(task, type, this.config.agent) },
     });
     await tx.em.flush();
     await this.journal.append(tx, instance, [
@@ -76,7 +82,7 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
   /** Who let what run, with which of the host's secrets: names only. */
   private launched(command: LaunchAgentCommand, instance: AgentInstance, type: AgentType): AuditEntry {
     const { requested_by: user_id, task, run_id, attempt } = command;
-    const variables = this.specs.grantedVariables(type.environment_vars);
+    const variables = hostVariables(type.environment_vars ?? {});
     return {
       action: 'agent.launched',
       actor: user_id === null ? SYSTEM : { user_id, role: 'member' }, // the log keeps the user, not the role
@@ -84,6 +90,7 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
       data: {
         ...{ task_id: task.id, run_id, attempt, agent_type: type.name, version: type.version },
         ...{ runtime: type.runtime, image: instance.image_name, mounts: type.mounts, variables },
+        ...{ network: type.network, allowed_hosts: type.allowed_hosts },
       },
     };
   }

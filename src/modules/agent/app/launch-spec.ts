@@ -6,12 +6,21 @@ import { ServerAddress } from '../../../common/ops/server-address.js';
 import type { AttemptTask } from '../contracts/agent.commands.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
 import type { AgentUser, LaunchSpec } from '../domain/container-runtime.js';
-import { AttemptFailure } from '../domain/outcome.js';
-import { hostVariables, resolveVariables } from '../domain/environment.js';
+import type { Granted } from '../domain/credentials.js';
+import { GATEWAY_API_URL, gatewayEnvironment } from '../domain/gateway-environment.js';
+import { maxFileBytes } from '../domain/max-file-bytes.js';
+import type { TaskDisk } from '../domain/task-disks.js';
 import { RunDirectories, type AgentBriefing } from '../domain/run-directory.js';
 
 /** Injection token of the {@link AgentUser}. */
 export const AGENT_USER = Symbol('AgentUser');
+
+/** What was made for the agent on this host. */
+export interface LaunchSupplies {
+  disk: TaskDisk;
+  gateway_directory: string | null;
+  granted: Granted;
+}
 
 /** Puts together what an agent is started with. */
 @Injectable()
@@ -24,17 +33,26 @@ export class LaunchSpecs {
     private readonly keys: AgentKeys,
   ) {}
 
-  /** @throws AttemptFailure `agent.environment` when the host does not have a variable that the agent type asks for */
-  make(instance: AgentInstance, task: AttemptTask, workspace: string): LaunchSpec {
+  make(instance: AgentInstance, task: AttemptTask, supplied: LaunchSupplies): LaunchSpec {
+    const { disk, gateway_directory, granted } = supplied;
     const { id: agent_id, run_id, task_id, image_name } = instance;
+    const limits = instance.resource_limits ?? {};
     return {
       ...{ agent_id, run_id, task_id, image_name },
       image_id: instance.image_id ?? null,
       command: instance.command ?? null,
-      environment: { ...this.contract(instance, task), ...this.resolve(instance.environment_vars ?? {}) },
-      limits: instance.resource_limits ?? {},
-      workspace_directory: workspace,
+      environment: {
+        ...this.contract(instance, task),
+        ...(gateway_directory === null ? {} : gatewayEnvironment()),
+        ...granted.environment,
+      },
+      limits,
+      max_file_bytes: maxFileBytes(limits, this.config.agent.max_output_bytes),
+      ...{ workspace_directory: disk.workspace, home_directory: disk.home, tmp_directory: disk.tmp },
       run_directory: this.runDirectories.path(agent_id),
+      network: instance.network,
+      gateway_directory,
+      credentials: granted.files,
       user: this.user,
     };
   }
@@ -51,11 +69,6 @@ export class LaunchSpecs {
       },
       api_key: this.keys.of(agent_id),
     };
-  }
-
-  /** Names of the host's variables that an agent with this environment is given: asked for, allowed, and set. */
-  grantedVariables(environment: Record<string, string> | null | undefined): string[] {
-    return hostVariables(environment ?? {}).filter((name) => this.hostValue(name) !== undefined);
   }
 
   private contract(instance: AgentInstance, task: AttemptTask): Record<string, string> {
@@ -75,24 +88,9 @@ export class LaunchSpecs {
     };
   }
 
-  /** `${NAME}` becomes the host's variable, where the allow-list has it. */
-  private resolve(variables: Record<string, string>): Record<string, string> {
-    return resolveVariables(variables, (name) => {
-      const value = this.hostValue(name);
-      if (value !== undefined) return value;
-      const allowed = this.config.agent.env_allowlist.includes(name);
-      const why = allowed ? 'is not set on the server' : 'is not in KANDEV_ENV_ALLOWLIST';
-      throw new AttemptFailure('agent.environment', `The agent type asks for the variable ${name}, which ${why}.`);
-    });
-  }
-
-  private hostValue(name: string): string | undefined {
-    return (this.config.agent.env_allowlist.includes(name) && this.config.host_environment[name]) || undefined;
-  }
-
-  /** Where the agent reaches the server; undefined where it can't: containers have no network. */
-  private apiUrl({ runtime }: AgentInstance): string | undefined {
-    if (runtime === 'docker') return undefined;
+  /** Where the agent reaches the server: through its gateway, or, a process, directly; undefined where it can't. */
+  private apiUrl({ runtime, network }: AgentInstance): string | undefined {
+    if (runtime === 'docker') return network === 'none' || network === 'open' ? undefined : GATEWAY_API_URL;
     // An address that stands for all of them is none to connect to, on some systems.
     const url = this.address.url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
     return `${url}/api/v1`;

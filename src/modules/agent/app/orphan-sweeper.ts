@@ -7,14 +7,15 @@ import { ContainerRuntimes } from '../domain/container-runtime.js';
 import type { Runtime } from '../contracts/agent.types.js';
 import { isLiveAgent, LIVE_AGENT_STATUSES } from '../domain/agent-state.js';
 import { RunDirectories } from '../domain/run-directory.js';
-import { Workspaces } from '../domain/workspaces.js';
 import type { AgentDB } from './agent-rows.js';
+import { AttemptSupplies } from './attempt-supplies.js';
+import { ImageCheck } from './image-check/image-check.js';
 
 const SWEEP_MS = 30_000;
 
 /**
- * Removes what nobody owns: containers of this home and run directories whose instance has ended or is gone, and
- * clones that were cut off. Rows are written first, so what has no live row is never about to be used.
+ * Removes what nobody owns: containers, run directories, gateways and credentials of instances that have ended or are
+ * gone, and lets go of disks that nobody uses. Rows are written first, so what has no live row is never about to be used.
  */
 @Injectable()
 export class OrphanSweeper implements OnModuleInit, Worker {
@@ -28,7 +29,8 @@ export class OrphanSweeper implements OnModuleInit, Worker {
     private readonly transactions: Transactions,
     private readonly runtimes: ContainerRuntimes,
     private readonly runDirectories: RunDirectories,
-    private readonly workspaces: Workspaces,
+    private readonly supplies: AttemptSupplies,
+    private readonly imageCheck: ImageCheck,
     private readonly workers: Workers,
   ) {}
 
@@ -64,11 +66,11 @@ export class OrphanSweeper implements OnModuleInit, Worker {
     for (const id of await this.ownerless(await this.runDirectories.list())) {
       await this.attempt(id, () => this.runDirectories.remove(id));
     }
-    const unfinished = await this.workspaces.listUnfinished();
-    const wanted = await this.liveTasks(unfinished.map(({ task_id }) => task_id));
-    for (const { task_id, name } of unfinished) {
-      if (!wanted.has(task_id)) await this.attempt(name, () => this.workspaces.removeUnfinished(name));
-    }
+    const owners = {
+      ownerless: (ids: string[]) => this.ownerless(ids),
+      liveTasks: (ids: string[]) => this.liveTasks(ids),
+    };
+    await this.supplies.sweep(owners, (id, remove) => this.attempt(id, remove));
   }
 
   /** One that can't be removed does not keep the others. */
@@ -87,6 +89,7 @@ export class OrphanSweeper implements OnModuleInit, Worker {
       .execute();
     const known = new Map(rows.map((row) => [row.id, row]));
     return ids.filter((id) => {
+      if (this.imageCheck.isLive(id)) return false;
       const row = known.get(id);
       if (runtime === 'process' && row?.runtime !== 'process') return false;
       return row === undefined || !isLiveAgent(row.status);
@@ -102,6 +105,6 @@ export class OrphanSweeper implements OnModuleInit, Worker {
       .where('task_id', '=', sql<string>`any(${ids}::uuid[])`)
       .where('status', 'in', LIVE_AGENT_STATUSES)
       .execute();
-    return new Set(rows.map(({ task_id }) => task_id));
+    return new Set([...rows.map(({ task_id }) => task_id), ...ids.filter((id) => this.imageCheck.isLive(id))]);
   }
 }

@@ -2,14 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { faultPoint } from '../../../common/ops/fault-points.js';
 import type { MessageDraft } from '../../../common/acp/acp-message.js';
-import { parseLine } from '../../../common/acp/parse-line.js';
 import { WakeUp } from '../../../common/bus/wake-up.js';
 import type { Transactions } from '../../../common/persistence/transactions.js';
-import { AttemptFailure, type FailureCode } from '../domain/outcome.js';
+import type { AgentClock } from '../domain/agent-clock.js';
+import { AttemptFailure } from '../domain/outcome.js';
+import type { Redactor } from '../domain/redaction.js';
 import type { OutputFile, OutputSource, RunDirectories } from '../domain/run-directory.js';
+import type { Timeouts } from '../domain/timeouts.js';
 import { type AgentDB, Fenced } from './agent-rows.js';
 import type { MessageLog, MessageOrigin, StreamDB } from './message-log.js';
 import { readLines } from './output-lines.js';
+import { redactedMessages } from './redacted-lines.js';
 import { lastResult } from './result-columns.js';
 
 const POLL_MS = 200; // the net under the file watch
@@ -31,9 +34,8 @@ export class OutputCapture {
   private readonly bell = new WakeUp();
   private readonly files = new Map<OutputSource, OutputFile>();
   private readonly offsets: Record<OutputSource, number>;
-  private readonly sizes: Record<OutputSource, number> = { stdout: 0, stderr: 0 };
+  private readonly sizes: Record<OutputSource, number>;
   private ended = false;
-  private lastOutputAt = Date.now();
   private broken = false;
 
   constructor(
@@ -42,12 +44,19 @@ export class OutputCapture {
       transactions: Transactions;
       log: MessageLog;
       runDirectories: RunDirectories;
+      /** Takes out what the agent was given and nobody else may see. */
+      redactor: Redactor;
       /** A limit is broken: ends the agent at once. Called again when that has failed. */
       breach: (failure: AttemptFailure) => Promise<void>;
-      limits: { max_output_bytes: number; inactivity_timeout_seconds: number };
+      limits: { max_output_bytes: number } & Timeouts;
+      /** The limits' failures, in words. */
+      failures: { inactive: () => AttemptFailure; outOfTime: () => AttemptFailure };
+      /** Stands while the agent is paused. */
+      clock: AgentClock;
     },
   ) {
     this.offsets = { stdout: target.stdout_offset, stderr: target.stderr_offset };
+    this.sizes = { ...this.offsets };
   }
 
   /** Told when the agent has ended: what is written now is all there will ever be. */
@@ -69,9 +78,9 @@ export class OutputCapture {
         signal.throwIfAborted();
         const atEnd = this.ended; // before the read: what was written before the end is in it
         const advanced = await this.readOnce(atEnd);
+        if (!atEnd) await this.checkClock(); // also of one that never stops talking
         if (advanced) continue;
         if (atEnd) return;
-        await this.checkActivity();
         // A long line that grows byte by byte is looked at now and then, not at every byte.
         if (this.pending > LONG_PENDING_BYTES && !this.ended) await sleep(POLL_MS);
         await this.bell.wait(POLL_MS);
@@ -85,19 +94,15 @@ export class OutputCapture {
   }
 
   private async readOnce(atEnd: boolean): Promise<boolean> {
+    const { redactor } = this.deps;
     let advanced = false;
     for (const source of SOURCES) {
       const file = await this.open(source);
       if (!file) continue;
       if (!(await this.isReadable(file, source))) continue;
-      const { lines, next_offset } = await readLines(file, source, this.offsets[source], atEnd);
+      const { lines, next_offset } = await readLines(file, source, this.offsets[source], atEnd, redactor.reach);
       if (next_offset === this.offsets[source]) continue;
-      const now = new Date();
-      await this.store(
-        source,
-        next_offset,
-        lines.map((line) => parseLine(line, now)),
-      );
+      await this.store(source, next_offset, redactedMessages(lines, redactor, new Date()));
       advanced = true;
     }
     return advanced;
@@ -115,29 +120,27 @@ export class OutputCapture {
   private async isReadable(file: OutputFile, source: OutputSource): Promise<boolean> {
     const { max_output_bytes: max } = this.deps.limits;
     const size = await file.size();
-    if (size > this.sizes[source]) this.lastOutputAt = Date.now();
+    if (size > this.sizes[source]) this.deps.clock.active(Date.now());
     this.sizes[source] = size;
     if (this.sizes.stdout + this.sizes.stderr > max) {
-      await this.breach(
-        'agent.output_limit',
-        `The agent wrote more than ${max} bytes of output (KANDEV_MAX_OUTPUT_BYTES).`,
-      );
+      const text = `The agent wrote more than ${max} bytes of output (KANDEV_MAX_OUTPUT_BYTES).`;
+      await this.breach(new AttemptFailure('agent.output_limit', text));
     }
     if (size < this.offsets[source])
-      await this.breach('agent.output_truncated', 'The agent has cut off its own output.');
+      await this.breach(new AttemptFailure('agent.output_truncated', 'The agent has cut off its own output.'));
     return size > this.offsets[source] && this.offsets.stdout + this.offsets.stderr < max;
   }
 
-  private async checkActivity(): Promise<void> {
-    const seconds = this.deps.limits.inactivity_timeout_seconds;
-    if (Date.now() - this.lastOutputAt < seconds * 1000) return;
-    // What the agent posts over HTTP does not pass through here; looked for only when its files are silent.
-    this.lastOutputAt = Math.max(this.lastOutputAt, await this.lastMessageAt());
-    if (Date.now() - this.lastOutputAt < seconds * 1000) return;
-    await this.breach(
-      'agent.inactive',
-      `The agent wrote nothing for ${seconds} s (KANDEV_INACTIVITY_TIMEOUT_SECONDS).`,
-    );
+  private async checkClock(): Promise<void> {
+    const { clock, limits, failures } = this.deps;
+    if (this.broken || clock.paused) return;
+    if (clock.ran(Date.now()) >= limits.wall_clock_timeout_seconds * 1000) return this.breach(failures.outOfTime());
+    const limit = limits.inactivity_timeout_seconds * 1000;
+    if (clock.silent(Date.now()) < limit) return;
+    // What the agent posts over HTTP does not pass through here, nor what was written before a restart; looked for
+    // only when its files are silent. Going on after a pause is a message, too: so none lies between.
+    clock.wasActive(await this.lastMessageAt(), Date.now());
+    if (clock.silent(Date.now()) >= limit) await this.breach(failures.inactive());
   }
 
   /** When the last message of the agent was stored, by this server's clock. */
@@ -153,9 +156,9 @@ export class OutputCapture {
     return row ? Date.now() - row.age_seconds * 1000 : 0;
   }
 
-  private async breach(code: FailureCode, message: string): Promise<void> {
+  private async breach(failure: AttemptFailure): Promise<void> {
     if (this.broken) return;
-    await this.deps.breach(new AttemptFailure(code, message));
+    await this.deps.breach(failure);
     this.broken = true;
   }
 

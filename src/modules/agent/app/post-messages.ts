@@ -10,6 +10,7 @@ import { isLiveAgent } from '../domain/agent-state.js';
 import type { AgentDB } from './agent-rows.js';
 import { MessageLog, type MessageOrigin } from './message-log.js';
 import { postedMessages, type PostedMessages } from './posted-messages.js';
+import { Redactors } from './redactors.js';
 import { lastResult } from './result-columns.js';
 
 /** What was appended to the task's stream. */
@@ -39,12 +40,15 @@ export class PostMessagesHandler implements ICommandHandler<PostMessagesCommand>
   constructor(
     private readonly transactions: Transactions,
     private readonly log: MessageLog,
+    private readonly redactors: Redactors,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   async execute({ actor, agent_id, body }: PostMessagesCommand): Promise<Posted> {
     requireOwnKey(actor, agent_id);
-    const posted = postedMessages(body, new Date());
+    const { drafts, bytes } = postedMessages(body, new Date());
+    const redactor = await this.redactors.of(agent_id);
+    const posted = { drafts: drafts.map((draft) => redactor.message(draft)), bytes };
     return this.transactions.run(async (tx) => {
       const origin = await this.take(tx, agent_id, posted);
       const first_seq = await this.log.append(tx, origin, posted.drafts);

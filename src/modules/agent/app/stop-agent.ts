@@ -10,7 +10,7 @@ import { isLiveAgent } from '../domain/agent-state.js';
 import { requireAgent } from './agent-access.js';
 import { toView } from './agent-rows.js';
 import { AttemptSupervisor } from './attempt-supervisor.js';
-import { GetInstanceQuery, type InstanceView } from './instance.queries.js';
+import { GetInstanceQuery, type InstanceDetails } from './instance.queries.js';
 import { InstanceJournal } from './instance-journal.js';
 
 @CommandHandler(StopAgentCommand)
@@ -39,7 +39,7 @@ export class ReleaseAgentHandler implements ICommandHandler<ReleaseAgentCommand>
 }
 
 /** A person's wish to stop one instance. @throws DomainError `agent.not_found`, `board.forbidden` */
-export class StopInstanceCommand extends Command<InstanceView> {
+export class StopInstanceCommand extends Command<InstanceDetails> {
   constructor(
     readonly actor: Actor,
     readonly agent_id: string,
@@ -59,7 +59,7 @@ export class StopInstanceHandler implements ICommandHandler<StopInstanceCommand>
     private readonly queries: QueryBus,
   ) {}
 
-  async execute({ actor, agent_id, reason, force }: StopInstanceCommand): Promise<InstanceView> {
+  async execute({ actor, agent_id, reason, force }: StopInstanceCommand): Promise<InstanceDetails> {
     const { task_id } = await requireAgent(this.transactions, this.queries, actor, agent_id, 'write');
     const before = await this.queries.execute(new GetInstanceQuery(actor, agent_id));
     if (isLiveAgent(before.status)) await this.stopRun(new StopRunCommand(actor, task_id, reason, force));

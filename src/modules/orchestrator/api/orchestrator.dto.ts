@@ -1,6 +1,7 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
 import { FromDigits, IsFlag, IsUuidText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
+import { EngineStatusDto } from './engine.dto.js';
 import { ORCHESTRATOR_STATUSES, type OrchestratorStatus, type QueuedRun } from '../app/queue.queries.js';
 
 const TASK = '019ac1a5-7c1e-7000-8000-000000000000';
@@ -42,6 +43,14 @@ export class OrchestratorStatusDto implements OrchestratorStatus {
   /** When this server has last looked after its runs; null while it has just started. */
   @ApiProperty({ format: 'date-time', nullable: true, type: String, example: '2026-11-22T12:00:00.000Z' })
   last_heartbeat: string | null;
+
+  /** The container engine; null while this server has just started and has not looked yet. */
+  @ApiProperty({ nullable: true, type: EngineStatusDto })
+  engine: EngineStatusDto | null;
+
+  /** What does not work as it should, in sentences; empty when all is well. */
+  @ApiProperty({ type: [String], example: ['The container engine does not answer: only agents without one can run.'] })
+  degraded: string[];
 }
 
 export class QueueQuery {

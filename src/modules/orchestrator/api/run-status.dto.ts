@@ -31,8 +31,8 @@ export class AwaitedTaskDto {
 @ApiSchema({ name: 'WaitingFor' })
 export class WaitingForDto implements WaitingFor {
   /**
-   * `dependencies`: tasks that are not completed; `capacity`: this host runs as many agents as it may; `dispatch`:
-   * only to be taken from the queue, which is a matter of seconds.
+   * `dependencies`: tasks that are not completed; `disk`: this host has too little free disk; `capacity`: it runs as
+   * many agents as it may; `dispatch`: only to be taken from the queue, which is a matter of seconds.
    */
   @ApiProperty({ enum: WAIT_REASONS, enumName: 'WaitReason', example: 'dependencies' })
   reason: WaitingFor['reason'];

@@ -19,6 +19,7 @@ import { START_PROBLEMS } from './start-problems.js';
 const NOT_FOUND = [404, 'task.not_found'] as const;
 const FORBIDDEN = [403, 'board.forbidden'] as const;
 const NONE_LIVE = [409, 'run.none_live'] as const;
+const NOT_RUNNING = [409, 'run.none_live', 'run.illegal_transition'] as const;
 const NO_PAUSE = [501, 'run.pause_unsupported'] as const;
 
 /** The runs of one task. */
@@ -67,9 +68,15 @@ export class RunsController {
 
   @Post('pause')
   @HttpCode(200)
-  @ApiOperation({ operationId: 'pauseRun', summary: "Pause a task's run, if its agent can be paused" })
-  @ApiOkResponse({ type: RunReceiptDto, description: 'Recorded.' })
-  @ApiProblems(400, 401, FORBIDDEN, NOT_FOUND, NONE_LIVE, 413, 415, NO_PAUSE)
+  @ApiOperation({
+    operationId: 'pauseRun',
+    summary: "Pause a task's run, if its agent can be paused",
+    description:
+      'All processes of the agent are held still and keep their memory; neither its inactivity nor its wall clock ' +
+      'runs meanwhile. The task stays in progress. Survives a restart of the server.',
+  })
+  @ApiOkResponse({ type: RunReceiptDto, description: 'Recorded; a run that is paused already stays so.' })
+  @ApiProblems(400, 401, FORBIDDEN, NOT_FOUND, NOT_RUNNING, 413, 415, NO_PAUSE)
   pause(@CurrentActor() actor: Actor, @IdParam('taskId') taskId: string): Promise<RunReceiptDto> {
     return this.commands.execute(new PauseRunCommand(actor, taskId));
   }
@@ -77,8 +84,8 @@ export class RunsController {
   @Post('resume')
   @HttpCode(200)
   @ApiOperation({ operationId: 'resumeRun', summary: "Let a task's paused run go on" })
-  @ApiOkResponse({ type: RunReceiptDto, description: 'Recorded.' })
-  @ApiProblems(400, 401, FORBIDDEN, NOT_FOUND, NONE_LIVE, 413, 415, NO_PAUSE)
+  @ApiOkResponse({ type: RunReceiptDto, description: 'Recorded; a run that is not paused stays as it is.' })
+  @ApiProblems(400, 401, FORBIDDEN, NOT_FOUND, NOT_RUNNING, 413, 415, NO_PAUSE)
   resume(@CurrentActor() actor: Actor, @IdParam('taskId') taskId: string): Promise<RunReceiptDto> {
     return this.commands.execute(new ResumeRunCommand(actor, taskId));
   }

@@ -6,6 +6,7 @@ import { DomainError } from '../../../common/errors/domain-error.js';
 import { LaunchAgentCommand, StopAgentCommand } from '../../agent/contracts/agent.commands.js';
 import { FindAttemptAgentQuery } from '../../agent/contracts/agent.queries.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
+import { RunHolds } from './hold-run.js';
 import { LaunchGate } from './launch-gate.js';
 import type { ClaimedRun } from './run-claims.js';
 import { RunSync } from './sync-run.js';
@@ -20,10 +21,12 @@ export class RunDriver {
     private readonly queries: QueryBus,
     private readonly sync: RunSync,
     private readonly gate: LaunchGate,
+    private readonly holds: RunHolds,
   ) {}
 
   /**
-   * Idempotent: task in progress, agent launched or taken over, stop wish handed on, run in line with the agent. One
+   * Idempotent: task in progress, agent launched or taken over, stop wish handed on, run in line with the
+   * agent, and the agent paused or not as the run is. One
    * at a time for each run: nobody puts it back into the queue while its agent is brought to life.
    */
   async drive(run: ClaimedRun): Promise<void> {
@@ -44,16 +47,20 @@ export class RunDriver {
     if (!(await this.hasAgent(run)) && !(await this.gate.passes(run))) return;
     await this.sync.dispatch(run.id);
     faultPoint('task.dispatched');
-    const { id, board_id, title, description, repository_url, branch } = await this.queries.execute(
-      new GetTaskQuery(SYSTEM, run.task_id),
-    );
-    const task = { id, board_id, title, description, repository_url, branch };
+    const found = await this.queries.execute(new GetTaskQuery(SYSTEM, run.task_id));
+    const { id, board_id, title, description, repository_url, branch } = found;
+    const { inactivity_timeout_seconds, wall_clock_timeout_seconds } = found;
+    const task = {
+      ...{ id, board_id, title, description, repository_url, branch },
+      ...{ inactivity_timeout_seconds, wall_clock_timeout_seconds },
+    };
     const agent = await this.commands.execute(
       new LaunchAgentCommand(run.id, run.attempt, run.epoch, run.agent_type, task, run.requested_by),
     );
     const wish = await this.sync.stopWish(run.id);
     if (wish) await this.commands.execute(new StopAgentCommand(agent.id, wish.reason, wish.force));
     await this.sync.followAgent(run.id);
+    this.holds.reconcile(run.id);
   }
 
   /** Whether the attempt was launched before; a run that got as far as RUNNING was. */

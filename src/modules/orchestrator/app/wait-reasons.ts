@@ -2,16 +2,17 @@ import { Injectable } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { sql } from 'kysely';
 import { Transactions } from '../../../common/persistence/transactions.js';
+import { GetDiskQuery } from '../../agent/contracts/disk.queries.js';
 import { FindOpenDependenciesQuery } from '../../task/contracts/task.queries.js';
 import type { TaskState } from '../../task/contracts/task.types.js';
 import { RunClaims } from './run-claims.js';
 import type { RunDB } from './run-rows.js';
 
 /**
- * `dependencies`: tasks that are not completed; `capacity`: this host runs as many agents as it may; `dispatch`:
- * nothing but to be taken from the queue, which is a matter of seconds.
+ * `dependencies`: tasks that are not completed; `disk`: this host has too little free disk; `capacity`: it runs as
+ * many agents as it may; `dispatch`: nothing but to be taken from the queue, which is a matter of seconds.
  */
-export const WAIT_REASONS = ['dependencies', 'capacity', 'dispatch'] as const;
+export const WAIT_REASONS = ['dependencies', 'disk', 'capacity', 'dispatch'] as const;
 
 /** What a queued run waits for. */
 export interface WaitingFor {
@@ -40,7 +41,14 @@ export class WaitReasons {
     }
     const position = await this.position(run_id);
     if (position === null) return null;
-    return { reason: (await this.claims.hasRoom()) ? 'dispatch' : 'capacity', tasks: [], position };
+    return { reason: await this.reason(), tasks: [], position };
+  }
+
+  /** Of one that nothing but this host keeps waiting. Agents that end make room for others, on a full disk they don't. */
+  private async reason(): Promise<WaitingFor['reason']> {
+    const { under_pressure } = await this.queries.execute(new GetDiskQuery());
+    if (under_pressure) return 'disk';
+    return (await this.claims.hasRoom()) ? 'dispatch' : 'capacity';
   }
 
   private async position(run_id: string): Promise<number | null> {

@@ -38,8 +38,10 @@ export class StartRunCommand extends Command<RunReceipt> {
 }
 
 /**
- * Holds the agent of the task's live run still. No runtime can do it yet.
- * @throws DomainError `task.not_found`, `board.forbidden`, `run.none_live`, `run.pause_unsupported`
+ * Holds the agent of the task's running run still, all its processes; its clocks stand. Paused already: the same
+ * answer. Resolves when the wish is recorded; the reconcile loop sees to it where it could not be done at once.
+ * @throws DomainError `task.not_found`, `board.forbidden`, `run.none_live`, `run.illegal_transition`,
+ *   `run.pause_unsupported`
  */
 export class PauseRunCommand extends Command<RunReceipt> {
   constructor(
@@ -51,8 +53,9 @@ export class PauseRunCommand extends Command<RunReceipt> {
 }
 
 /**
- * Lets a paused agent go on. No runtime can pause one yet.
- * @throws DomainError `task.not_found`, `board.forbidden`, `run.none_live`, `run.pause_unsupported`
+ * Lets a paused agent go on where it stood. One that is not paused: the same answer.
+ * @throws DomainError `task.not_found`, `board.forbidden`, `run.none_live`, `run.illegal_transition`,
+ *   `run.pause_unsupported`
  */
 export class ResumeRunCommand extends Command<RunReceipt> {
   constructor(

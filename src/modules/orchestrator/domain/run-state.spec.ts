@@ -14,11 +14,13 @@ const RULES = `
   STARTING agent_failed -> FAILED
   STARTING agent_stopped -> CANCELLED
   RUNNING stop -> STOPPING
+  RUNNING pause -> PAUSED
   RUNNING requeue -> QUEUED
   RUNNING agent_completed -> COMPLETED
   RUNNING agent_failed -> FAILED
   RUNNING agent_stopped -> CANCELLED
   PAUSED stop -> STOPPING
+  PAUSED resume -> RUNNING
   PAUSED requeue -> QUEUED
   PAUSED agent_completed -> COMPLETED
   PAUSED agent_failed -> FAILED

@@ -5,6 +5,8 @@ export const RUN_TRIGGERS = [
   'claim',
   'agent_running',
   'stop',
+  'pause',
+  'resume',
   'agent_completed',
   'agent_failed',
   'agent_stopped',
@@ -19,8 +21,9 @@ export const RUN_TRANSITIONS: Readonly<Record<RunState, Partial<Record<RunTrigge
   // A queued run has nothing to wind down: stopping it ends it.
   QUEUED: { claim: 'STARTING', stop: 'CANCELLED' },
   STARTING: { agent_running: 'RUNNING', stop: 'STOPPING', requeue: 'QUEUED', ...AGENT_ENDS },
-  RUNNING: { stop: 'STOPPING', requeue: 'QUEUED', ...AGENT_ENDS },
-  PAUSED: { stop: 'STOPPING', requeue: 'QUEUED', ...AGENT_ENDS },
+  RUNNING: { stop: 'STOPPING', pause: 'PAUSED', requeue: 'QUEUED', ...AGENT_ENDS },
+  // Its agent is held still, or will be as soon as its engine answers.
+  PAUSED: { stop: 'STOPPING', resume: 'RUNNING', requeue: 'QUEUED', ...AGENT_ENDS },
   // The user's wish stands: whatever ends a stopping run, except its completion, ends it as cancelled.
   STOPPING: { agent_completed: 'COMPLETED', agent_failed: 'CANCELLED', agent_stopped: 'CANCELLED' },
   COMPLETED: {},

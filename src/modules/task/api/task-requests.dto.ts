@@ -4,6 +4,7 @@ import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
 import { IsFlag, IsText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
 import { IsGitBranch, IsRepositoryUrl } from '../../../common/validation/git.decorator.js';
 import { IsJsonObject } from '../../../common/validation/is-json-object.decorator.js';
+import { IsInactivityTimeout, IsWallClockTimeout } from '../../../common/validation/timeouts.decorator.js';
 import { MAX_DEPENDENCIES } from '../domain/task-dependencies.js';
 import { IsUuidList } from './uuid-list.decorator.js';
 
@@ -62,6 +63,14 @@ export class CreateTaskRequest {
   @ApiProperty({ example: EXAMPLE.branch, nullable: true })
   branch?: string | null;
 
+  /** Seconds of silence after which its agent is ended; null or absent leaves it to the agent type. */
+  @IsInactivityTimeout()
+  inactivity_timeout_seconds?: number | null;
+
+  /** Seconds that its agent may run, pauses not counted; null or absent leaves it to the agent type. */
+  @IsWallClockTimeout()
+  wall_clock_timeout_seconds?: number | null;
+
   /** Your own data: at most 32 KiB, 8 levels, 200 keys. */
   @MayBeAbsent()
   @IsJsonObject()
@@ -113,6 +122,14 @@ export class UpdateTaskRequest {
   @IsGitBranch()
   @ApiProperty({ example: EXAMPLE.branch, nullable: true })
   branch?: string | null;
+
+  /** Seconds of silence after which its agent is ended, from its next attempt on; null leaves it to the agent type. */
+  @IsInactivityTimeout()
+  inactivity_timeout_seconds?: number | null;
+
+  /** Seconds that its agent may run, pauses not counted, from its next attempt on; null leaves it to the agent type. */
+  @IsWallClockTimeout()
+  wall_clock_timeout_seconds?: number | null;
 
   /** Replaces all of it. */
   @MayBeAbsent()

@@ -53,7 +53,11 @@ export class TaskController {
   ): Promise<TaskDto> {
     const { title, description, priority = 0, metadata = {} } = body;
     const { agent_type = null, repository_url = null, branch = null } = body;
-    const input = { title, description, priority, agent_type, repository_url, branch, metadata };
+    const { inactivity_timeout_seconds = null, wall_clock_timeout_seconds = null } = body;
+    const input = {
+      ...{ title, description, priority, agent_type, repository_url, branch, metadata },
+      ...{ inactivity_timeout_seconds, wall_clock_timeout_seconds },
+    };
     const { depends_on, auto_start } = body;
     return this.commands.execute(new CreateTaskCommand(actor, id, input, { depends_on, auto_start }, once));
   }
@@ -89,8 +93,11 @@ export class TaskController {
     @IfMatch() versions: number[] | null,
   ): Promise<TaskDto> {
     const { title, description, priority, agent_type, repository_url, branch, metadata } = body;
-    const { depends_on } = body;
-    const patch = { title, description, priority, agent_type, repository_url, branch, metadata, depends_on };
+    const { depends_on, inactivity_timeout_seconds, wall_clock_timeout_seconds } = body;
+    const patch = {
+      ...{ title, description, priority, agent_type, repository_url, branch, metadata, depends_on },
+      ...{ inactivity_timeout_seconds, wall_clock_timeout_seconds },
+    };
     return this.commands.execute(new UpdateTaskCommand(actor, id, patch, versions));
   }
 

@@ -33,6 +33,14 @@ export class TaskDto implements TaskRecord {
   @ApiProperty({ example: EXAMPLE.branch, nullable: true })
   branch: string | null;
 
+  /** Seconds of silence after which its agent is ended; null leaves it to the agent type. */
+  @ApiProperty({ type: 'integer', example: 1800, nullable: true })
+  inactivity_timeout_seconds: number | null;
+
+  /** Seconds that its agent may run, pauses not counted; null leaves it to the agent type. */
+  @ApiProperty({ type: 'integer', example: null, nullable: true })
+  wall_clock_timeout_seconds: number | null;
+
   /** The agent instance that works on it, or the last one that did. */
   @ApiProperty({ format: 'uuid', nullable: true, example: null })
   assigned_agent_id: string | null;

@@ -26,6 +26,8 @@ export interface TaskInput {
   agent_type: string | null;
   repository_url: string | null;
   branch: string | null;
+  inactivity_timeout_seconds: number | null;
+  wall_clock_timeout_seconds: number | null;
   metadata: Record<string, unknown>;
 }
 

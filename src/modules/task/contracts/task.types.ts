@@ -16,6 +16,10 @@ export interface TaskView {
   agent_type: string | null;
   repository_url: string | null;
   branch: string | null;
+  /** Seconds of silence after which its agent is ended; null leaves it to the agent type. */
+  inactivity_timeout_seconds: number | null;
+  /** Seconds that its agent may run, pauses not counted; null leaves it to the agent type. */
+  wall_clock_timeout_seconds: number | null;
   /** Since when it is put away: hidden in lists, not to be changed or started. Null for most. */
   archived_at: string | null;
 }

@@ -20,6 +20,9 @@ export const TaskSchema = defineEntity({
     repository_url: p.string().length(500).nullable(),
     branch: p.string().length(255).nullable(),
     assigned_agent_id: p.uuid().nullable(),
+    /** Seconds; its agent type's where absent. */
+    inactivity_timeout_seconds: p.integer().nullable(),
+    wall_clock_timeout_seconds: p.integer().nullable(),
     metadata: p.json<Record<string, unknown>>().defaultRaw(`'{}'`),
     /** The last run that this task has heard of: it puts the card into progress once, so that a person may move it meanwhile. */
     dispatched_run_id: p.uuid().nullable(),
@@ -43,6 +46,8 @@ export const TaskSchema = defineEntity({
       expression: "state in ('TODO', 'IN_PROGRESS', 'BLOCKED', 'COMPLETED', 'FAILED', 'CANCELLED')",
     },
     { name: 'tasks_priority_check', expression: 'priority >= 0 and priority <= 10' },
+    { name: 'tasks_inactivity_timeout_check', expression: 'inactivity_timeout_seconds > 0' },
+    { name: 'tasks_wall_clock_timeout_check', expression: 'wall_clock_timeout_seconds > 0' },
   ],
 });
 

@@ -1,6 +1,9 @@
 import Docker from 'dockerode';
 import type { Config } from '../../../../common/config/config.js';
 
+/** Injection token of the dockerode client. */
+export const DOCKER = Symbol('Docker');
+
 /** A client for the engine at `DOCKER_HOST`. Connects with the first call only. */
 export function dockerClient(config: Config): Docker {
   const { host, api_version } = config.docker;

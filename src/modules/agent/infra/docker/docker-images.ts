@@ -1,113 +1,105 @@
-import { createInterface } from 'node:readline';
 import type Docker from 'dockerode';
-import type { ProgressReport } from '../../domain/container-runtime.js';
+import type { HealthConfig } from 'dockerode';
+import type { PreparedImage, ProgressReport } from '../../domain/container-runtime.js';
+import type { ImageFacts } from '../../domain/image-facts.js';
 import { AttemptFailure } from '../../domain/outcome.js';
+import { abortable } from './abortable.js';
+import type { ImageDetails } from './container-options.js';
 import { QUICK_SECONDS, within } from './deadline.js';
 import { engineFailure, engineStatus } from './engine-errors.js';
-
-interface PullEvent {
-  id?: string;
-  status?: string;
-  error?: string;
-  progressDetail?: { current?: number; total?: number };
-}
+import { ImagePull } from './image-pull.js';
 
 /** Images of one engine: present, or pulled; several runs of one image pull it once. */
 export class DockerImages {
-  private readonly pulls = new Map<string, Promise<void>>();
+  private readonly pulls = new Map<string, ImagePull>();
 
   constructor(
     private readonly docker: Docker,
     private readonly pullTimeoutSeconds: number,
   ) {}
 
-  /** Id of the image, pulled first if the engine does not have it. @throws AttemptFailure `image.unavailable` */
-  async resolve(name: string, report: ProgressReport, signal: AbortSignal): Promise<string> {
+  /**
+   * What the name resolves to, pulled first if the engine does not have it. A pull goes on when `signal` aborts:
+   * others wait for it, or will.
+   * @throws AttemptFailure `image.unavailable`, `engine.unavailable`
+   */
+  async resolve(name: string, report: ProgressReport, signal: AbortSignal): Promise<PreparedImage> {
     const present = await this.find(name);
     if (present) return present;
-    report(`pulling the image ${name}`, 0);
-    let pull = this.pulls.get(name);
-    if (!pull) {
-      signal.throwIfAborted();
-      pull = this.pull(name, report).finally(() => this.pulls.delete(name));
-      pull.catch(() => undefined); // told to whoever still waits for it
-      this.pulls.set(name, pull);
+    signal.throwIfAborted();
+    const pull = this.pulls.get(name) ?? this.begin(name);
+    const leave = pull.join(report);
+    try {
+      await abortable(pull.done, signal);
+    } finally {
+      leave();
     }
-    await abortable(pull, signal);
     const pulled = await this.find(name);
     if (!pulled)
       throw new AttemptFailure('image.unavailable', `The image ${name} was pulled, but the engine does not have it.`);
     return pulled;
   }
 
-  /** What the image itself would run. */
-  async defaultCommand(imageId: string): Promise<string[]> {
-    const { Config: config } = await within(QUICK_SECONDS, this.docker.getImage(imageId).inspect());
-    const parts = [config.Entrypoint ?? [], config.Cmd ?? []].flat();
-    return parts.filter((part): part is string => typeof part === 'string');
+  /** What people see of the image. @throws AttemptFailure `image.unavailable` when it is gone */
+  async describe(imageId: string): Promise<ImageFacts> {
+    const [{ Size: size_bytes, Config: config }, { command, health_check }] = await Promise.all([
+      this.inspect(imageId),
+      this.details(imageId),
+    ]);
+    return {
+      ...{ size_bytes, command, user: config.User },
+      labels: config.Labels ?? {},
+      has_health_check: health_check?.Test !== undefined && health_check.Test[0] !== 'NONE',
+    };
   }
 
-  private async find(name: string): Promise<string | undefined> {
+  /** What a container is made of. @throws AttemptFailure `image.unavailable` when it is gone */
+  async details(imageId: string): Promise<ImageDetails> {
+    const { Config: config } = await this.inspect(imageId);
+    const parts: unknown[] = [config.Entrypoint ?? [], config.Cmd ?? []].flat();
+    const { Healthcheck: health_check, Shell: shell } = config as { Healthcheck?: HealthConfig; Shell?: string[] };
+    return {
+      command: parts.filter((part): part is string => typeof part === 'string'),
+      volumes: Object.keys(config.Volumes ?? {}),
+      health_check: health_check ?? undefined,
+      shell: shell ?? undefined,
+    };
+  }
+
+  private begin(name: string): ImagePull {
+    const pull = new ImagePull(this.docker, name, this.pullTimeoutSeconds);
+    this.pulls.set(name, pull);
+    const end = (): boolean => this.pulls.delete(name);
+    pull.done.then(end, end);
+    return pull;
+  }
+
+  private async find(name: string): Promise<PreparedImage | undefined> {
     try {
-      return (await within(QUICK_SECONDS, this.docker.getImage(name).inspect())).Id;
+      const { Id: image_id, RepoDigests: digests } = await within(QUICK_SECONDS, this.docker.getImage(name).inspect());
+      return { image_id, image_digest: digestOf(name, digests) };
     } catch (error) {
       if (engineStatus(error) === 404) return undefined;
       throw engineFailure(error, 'image.unavailable', `The image ${name} can't be looked up`);
     }
   }
 
-  private async pull(name: string, report: ProgressReport): Promise<void> {
-    const timeout = AbortSignal.timeout(this.pullTimeoutSeconds * 1000);
+  private async inspect(imageId: string): Promise<Docker.ImageInspectInfo> {
     try {
-      const stream: NodeJS.ReadableStream = await this.docker.pull(name, { abortSignal: timeout });
-      const layers = new Map<string, { current: number; total: number }>();
-      let told = 0;
-      for await (const { id, error, progressDetail } of pullEvents(stream)) {
-        if (error) throw new AttemptFailure('image.unavailable', `The image ${name} can't be pulled: ${error}`);
-        if (id && progressDetail?.total)
-          layers.set(id, { current: progressDetail.current ?? 0, total: progressDetail.total });
-        const percent = percentOf([...layers.values()]);
-        if (percent >= told + 5) report(`pulling the image ${name}: ${layers.size} layers`, (told = percent));
-      }
+      return await within(QUICK_SECONDS, this.docker.getImage(imageId).inspect());
     } catch (error) {
-      if (timeout.aborted)
-        throw new AttemptFailure(
-          'image.unavailable',
-          `The image ${name} could not be pulled within ${this.pullTimeoutSeconds} s.`,
-        );
-      throw engineFailure(error, 'image.unavailable', `The image ${name} is not on this host and can't be pulled`);
+      if (engineStatus(error) === 404)
+        throw new AttemptFailure('image.unavailable', 'The image was removed from this host while the run began.');
+      throw engineFailure(error, 'image.unavailable', "The image can't be looked up");
     }
   }
 }
 
-/** The engine's progress lines; what is no JSON (a proxy's page) is told as an error. */
-async function* pullEvents(stream: NodeJS.ReadableStream): AsyncGenerator<PullEvent> {
-  for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
-    if (line.trim() === '') continue;
-    try {
-      yield JSON.parse(line) as PullEvent;
-    } catch {
-      yield { error: `the engine answered ${JSON.stringify(line.slice(0, 100))}` };
-    }
-  }
-}
+const MAX_DIGEST = 255; // the column's width
 
-function percentOf(layers: { current: number; total: number }[]): number {
-  const total = layers.reduce((sum, layer) => sum + layer.total, 0);
-  return total === 0 ? 0 : Math.floor((100 * layers.reduce((sum, layer) => sum + layer.current, 0)) / total);
-}
-
-/** The promise, or a rejection as soon as `signal` aborts; the promise itself goes on. */
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    if (onAbort) signal.removeEventListener('abort', onAbort);
-  }
+/** `name@sha256:…` of the repository that was asked for; of another one that has the same image, else. */
+function digestOf(name: string, digests: string[] | null | undefined): string | null {
+  const repository = name.split('@')[0]?.replace(/:[^:/]+$/, '');
+  const known = (digests ?? []).filter((digest) => digest.length <= MAX_DIGEST);
+  return known.find((digest) => digest.split('@')[0] === repository) ?? known[0] ?? null;
 }

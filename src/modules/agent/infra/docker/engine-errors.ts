@@ -39,3 +39,13 @@ export function engineFailure(error: unknown, code: FailureCode, what: string): 
   }
   return new AttemptFailure(code, `${what}: ${engineMessage(error)}`);
 }
+
+/** {@link engineFailure} as a user reads it: the engine's words, without paths of this host. */
+export type Failures = (error: unknown, code: FailureCode, what: string) => AttemptFailure;
+
+export function failuresWithout(home: string): Failures {
+  return (error, code, what) => {
+    const { code: known, message } = engineFailure(error, code, what);
+    return new AttemptFailure(known, message.replaceAll(home, 'KANDEV_HOME'));
+  };
+}

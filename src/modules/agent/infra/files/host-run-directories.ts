@@ -8,7 +8,9 @@ import { CONFIG } from '../../../../common/config/config.module.js';
 import type { Config } from '../../../../common/config/config.js';
 import type { AgentUser } from '../../domain/container-runtime.js';
 import { OutputFile, RunDirectories, type AgentBriefing, type OutputSource } from '../../domain/run-directory.js';
+import type { StartFailure } from '../../domain/start-failure.js';
 import { needsChown } from '../agent-user.js';
+import { readStartFailure, writeToFifo } from './launcher-files.js';
 import { removeTree } from './remove-tree.js';
 import { openRegularFile } from './safe-files.js';
 
@@ -33,12 +35,14 @@ export class HostRunDirectories extends RunDirectories {
     await mkdir(join(directory, 'artifacts'), { recursive: true, mode: 0o700 });
     // Where a kill and bad luck have made an agent's leavings look half-made, a link of the agent's is never followed.
     for (const file of Object.values(FILE_OF)) await (await open(join(directory, file), MAKE, 0o600)).close();
-    if (!(await exists(join(directory, 'in'))))
-      await promisify(execFile)('mkfifo', ['-m', '600', join(directory, 'in')]);
+    for (const fifo of ['in', 'gate']) {
+      if (!(await exists(join(directory, fifo))))
+        await promisify(execFile)('mkfifo', ['-m', '600', join(directory, fifo)]);
+    }
     await replaceFile(join(directory, 'task.json'), `${JSON.stringify(task, null, 2)}\n`);
     await replaceFile(join(directory, 'api-key'), api_key);
     if (!needsChown(user)) return;
-    for (const file of ['', 'artifacts', 'in', 'out', 'err', 'task.json', 'api-key'])
+    for (const file of ['', 'artifacts', 'in', 'gate', 'out', 'err', 'task.json', 'api-key'])
       await lchown(join(directory, file), user.uid, user.gid);
   }
 
@@ -49,6 +53,18 @@ export class HostRunDirectories extends RunDirectories {
 
   async wasStarted(agentId: string): Promise<boolean> {
     return exists(join(this.path(agentId), 'started'));
+  }
+
+  async hasBegun(agentId: string): Promise<boolean> {
+    return exists(join(this.path(agentId), 'begun'));
+  }
+
+  async openGate(agentId: string): Promise<boolean> {
+    return writeToFifo(join(this.path(agentId), 'gate'), 'x');
+  }
+
+  async startFailure(agentId: string): Promise<StartFailure | null> {
+    return readStartFailure(join(this.path(agentId), 'exec-error.json'));
   }
 
   watch(agentId: string, onChange: () => void): () => void {
@@ -62,18 +78,7 @@ export class HostRunDirectories extends RunDirectories {
   }
 
   async sendControl(agentId: string, message: object): Promise<boolean> {
-    const { O_WRONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-    let handle: FileHandle | undefined;
-    try {
-      handle = await open(join(this.path(agentId), 'in'), O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
-      if (!(await handle.stat()).isFIFO()) return false;
-      await handle.write(`${JSON.stringify(message)}\n`); // one line in one call: whole or, when the pipe is full, not at all
-      return true;
-    } catch {
-      return false;
-    } finally {
-      await handle?.close();
-    }
+    return writeToFifo(join(this.path(agentId), 'in'), `${JSON.stringify(message)}\n`);
   }
 
   async remove(agentId: string): Promise<void> {

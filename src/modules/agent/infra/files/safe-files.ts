@@ -1,19 +1,27 @@
-import { createHash } from 'node:crypto';
-import { constants, createWriteStream } from 'node:fs';
-import { lstat, mkdir, open, readdir, readlink, realpath, rename, rm, type FileHandle } from 'node:fs/promises';
-import { dirname, join, posix, sep } from 'node:path';
-import { Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { constants, type Dirent } from 'node:fs';
+import { open, opendir, readlink, realpath, type FileHandle } from 'node:fs/promises';
+import { join, posix, sep } from 'node:path';
+import type { Transform } from 'node:stream';
 import { Injectable } from '@nestjs/common';
-import { AgentFiles, type FoundFile } from '../../domain/agent-files.js';
+import {
+  AgentFiles,
+  NotCopied,
+  type CopiedFile,
+  type FoundFile,
+  type LeftOutReason,
+} from '../../domain/agent-files.js';
+import { copyWhole } from './copy-whole.js';
+import { escapeName } from './escape-name.js';
 
 const MAX_FOLDER_DEPTH = 16;
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
+const SLASH = Buffer.from('/');
 
 /** Opens without following a link in the last place and without waiting for a FIFO's other end. */
-export async function openRegularFile(path: string, flags: number = constants.O_RDONLY): Promise<FileHandle | null> {
+export async function openRegularFile(path: string | Buffer, flags: number = O_RDONLY): Promise<FileHandle | null> {
   let handle: FileHandle;
   try {
-    handle = await open(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    handle = await open(path, flags | O_NOFOLLOW | O_NONBLOCK);
   } catch {
     return null;
   }
@@ -25,76 +33,115 @@ export async function openRegularFile(path: string, flags: number = constants.O_
 /** {@link AgentFiles} on the host's file system. */
 @Injectable()
 export class SafeFiles extends AgentFiles {
-  async list(root: string, maxFiles: number, maxBytes: number): Promise<FoundFile[]> {
-    const found: FoundFile[] = [];
-    const pending: string[] = (await isRealFolder(root)) ? [''] : [];
-    for (let folder = pending.shift(); folder !== undefined && found.length < maxFiles; folder = pending.shift()) {
-      const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => []);
-      for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-        const path = posix.join(folder, entry.name);
-        if (entry.isDirectory() && path.split('/').length < MAX_FOLDER_DEPTH) pending.push(path);
-        const file = entry.isFile() && found.length < maxFiles ? await this.find(root, path, maxBytes) : null;
-        if (file) found.push(file);
+  async list(root: string, max: number): Promise<{ files: FoundFile[]; more: boolean }> {
+    const files: FoundFile[] = [];
+    const pending: Buffer[] = [Buffer.alloc(0)];
+    for (let folder = pending.shift(); folder !== undefined; folder = pending.shift()) {
+      for (const entry of await entriesOf(root, folder, max)) {
+        const path = folder.length === 0 ? entry.name : Buffer.concat([folder, SLASH, entry.name]);
+        if (!entry.isDirectory()) files.push(await this.look(root, path, kindProblem(entry)));
+        else if (depthOf(path) < MAX_FOLDER_DEPTH) pending.push(path);
+        else files.push(found(path, 0, 'too_deep'));
+        if (files.length + pending.length > max) return { files, more: true };
       }
     }
-    return found;
+    return { files, more: false };
   }
 
-  async find(root: string, relativePath: string, maxBytes: number): Promise<FoundFile | null> {
-    const relative_path = posix.normalize(relativePath);
-    if (relative_path.startsWith('..') || posix.isAbsolute(relative_path) || relative_path.includes('\0')) return null;
-    const handle = await this.openInside(root, relative_path);
-    if (!handle) return null;
-    const { size, nlink } = await handle.stat();
-    await handle.close();
-    if (nlink !== 1 || size > maxBytes) return null;
-    return { relative_path, size, copyTo: (destination) => this.copy(root, relative_path, maxBytes, destination) };
+  find(root: string, relativePath: string): Promise<FoundFile> {
+    const path = posix.normalize(relativePath);
+    const outside = path.startsWith('..') || posix.isAbsolute(path) || path.includes('\0');
+    return this.look(root, Buffer.from(path), outside ? 'outside' : null);
   }
 
-  /** The file, if what was opened really lies below `root`: no folder on the way was a link to elsewhere. */
-  private async openInside(root: string, relativePath: string): Promise<FileHandle | null> {
-    const handle = await openRegularFile(join(root, relativePath));
-    if (!handle) return null;
+  async copy(
+    root: string,
+    rawPath: Buffer,
+    maxBytes: number,
+    transform: Transform,
+    destination: (copied: CopiedFile) => string,
+  ): Promise<CopiedFile> {
+    const handle = await openBeneath(root, rawPath, O_RDONLY);
+    if (!handle) throw new NotCopied('absent');
     try {
-      const opened =
-        process.platform === 'linux'
-          ? await readlink(`/proc/self/fd/${handle.fd}`)
-          : await realpath(join(root, relativePath));
-      if (opened.startsWith((await realpath(root)) + sep)) return handle;
-    } catch {
-      // vanished meanwhile: not found
-    }
-    await handle.close();
-    return null;
-  }
-
-  private async copy(root: string, relativePath: string, maxBytes: number, destination: string): Promise<string> {
-    const handle = await this.openInside(root, relativePath);
-    if (!handle) throw new Error('the file is gone');
-    const hash = createHash('sha256');
-    const measure = new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        hash.update(chunk);
-        done(null, chunk);
-      },
-    });
-    const partial = `${destination}.partial`;
-    await mkdir(dirname(destination), { recursive: true, mode: 0o700 });
-    try {
-      const end = Math.max(0, maxBytes - 1);
-      await pipeline(handle.createReadStream({ start: 0, end }), measure, createWriteStream(partial, { mode: 0o600 }));
-      await rename(partial, destination);
-      return hash.digest('hex');
+      const problem = await problemOf(handle);
+      if (problem) throw new NotCopied(problem);
+      return await copyWhole(handle, maxBytes, transform, destination);
     } finally {
-      await rm(partial, { force: true });
+      await handle.close();
+    }
+  }
+
+  private async look(root: string, path: Buffer, known: LeftOutReason | null): Promise<FoundFile> {
+    if (known) return found(path, 0, known);
+    const handle = await openBeneath(root, path, O_RDONLY);
+    if (!handle) return found(path, 0, 'absent');
+    try {
+      return found(path, (await handle.stat()).size, await problemOf(handle));
+    } finally {
+      await handle.close();
     }
   }
 }
 
-async function isRealFolder(path: string): Promise<boolean> {
+function found(raw_path: Buffer, size: number, problem: LeftOutReason | null): FoundFile {
+  return { relative_path: escapeName(raw_path), raw_path, size, problem };
+}
+
+function kindProblem(entry: Dirent<Buffer>): LeftOutReason | null {
+  if (entry.isSymbolicLink()) return 'link';
+  return entry.isFile() ? null : 'special';
+}
+
+/** Of what was really opened: the name may mean something else by now. */
+async function problemOf(handle: FileHandle): Promise<LeftOutReason | null> {
+  const stats = await handle.stat();
+  if (!stats.isFile()) return 'special';
+  return stats.nlink > 1 ? 'hard_link' : null;
+}
+
+/** What is at the path, if that really lies below `root`: no folder on the way was a link to elsewhere. */
+async function openBeneath(root: string, path: Buffer, flags: number): Promise<FileHandle | null> {
+  let handle: FileHandle;
+  const whole = Buffer.concat([Buffer.from(root), SLASH, path]);
   try {
-    return (await lstat(path)).isDirectory();
+    handle = await open(whole, flags | O_NOFOLLOW | O_NONBLOCK);
   } catch {
-    return false;
+    return null;
   }
+  try {
+    const linux = process.platform === 'linux';
+    const opened = linux ? await readlink(`/proc/self/fd/${handle.fd}`) : await realpath(whole);
+    // The folder itself is ours, but a link may have been put in its place.
+    const real = await realpath(join(root, '..'));
+    const inside = join(real, posix.basename(root));
+    if (opened === inside || opened.startsWith(inside + sep)) return handle;
+  } catch {
+    // vanished meanwhile: not found
+  }
+  await handle.close();
+  return null;
+}
+
+/** The first entries of a folder, sorted by name; none where it is no folder (any more). */
+async function entriesOf(root: string, folder: Buffer, max: number): Promise<Dirent<Buffer>[]> {
+  const handle = await openBeneath(root, folder, O_RDONLY | O_DIRECTORY);
+  if (!handle) return [];
+  try {
+    const path = process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : join(root, folder.toString());
+    const entries: Dirent<Buffer>[] = [];
+    for await (const entry of await opendir(path, { encoding: 'buffer' as BufferEncoding })) {
+      entries.push(entry as unknown as Dirent<Buffer>);
+      if (entries.length > max) break;
+    }
+    return entries.toSorted((a, b) => Buffer.compare(a.name, b.name));
+  } catch {
+    return [];
+  } finally {
+    await handle.close();
+  }
+}
+
+function depthOf(path: Buffer): number {
+  return path.toString('latin1').split('/').length;
 }

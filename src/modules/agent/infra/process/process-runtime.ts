@@ -4,10 +4,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG } from '../../../../common/config/config.module.js';
 import type { Config } from '../../../../common/config/config.js';
-import { ContainerRuntime, type LaunchSpec, type Observed } from '../../domain/container-runtime.js';
+import {
+  ContainerRuntime,
+  type LaunchSpec,
+  type Observed,
+  type PreparedImage,
+} from '../../domain/container-runtime.js';
 import { AttemptFailure, type Exit } from '../../domain/outcome.js';
+import type { ResourceUsage } from '../../domain/resource-usage.js';
 import { RunDirectories } from '../../domain/run-directory.js';
 import { openRegularFile } from '../files/safe-files.js';
+import { GroupUsage } from './group-usage.js';
 import { commandLineOf, groupIsAlive, signalGroup } from './process-table.js';
 
 /**
@@ -19,6 +26,7 @@ const WRAPPER = [
   'cd "$1" || exit 126; R=$2; shift 2',
   '(set -C; : > "$R/started") 2>/dev/null || exit 75',
   'echo $$ > "$R/pid.new" && mv "$R/pid.new" "$R/pid"',
+  ': > "$R/begun"',
   'trap : TERM INT HUP',
   '"$@" <>"$R/in" >>"$R/out" 2>>"$R/err"',
   'code=$?; echo $code > "$R/exit.new" && mv "$R/exit.new" "$R/exit"',
@@ -38,6 +46,8 @@ const POLL_MS = 50; // nobody tells a server that is not the parent
 @Injectable()
 export class ProcessRuntime extends ContainerRuntime {
   readonly runtime = 'process' as const;
+  readonly can_pause = false;
+  private readonly samples = new GroupUsage();
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -50,12 +60,16 @@ export class ProcessRuntime extends ContainerRuntime {
     return Promise.resolve(this.config.agent.allow_process_runtime);
   }
 
-  prepareImage(): Promise<null> {
-    if (this.config.agent.allow_process_runtime) return Promise.resolve(null);
+  prepareImage(): Promise<PreparedImage> {
+    if (this.config.agent.allow_process_runtime) return Promise.resolve({ image_id: null, image_digest: null });
     throw new AttemptFailure(
       'runtime.process_off',
       'This server does not run agents without a container. An administrator can allow it with KANDEV_ALLOW_PROCESS_RUNTIME=true.',
     );
+  }
+
+  describeImage(): Promise<never> {
+    return Promise.reject(new Error('a process has no image'));
   }
 
   create(spec: LaunchSpec): Promise<{ container_id: string; container_name: string }> {
@@ -92,11 +106,37 @@ export class ProcessRuntime extends ContainerRuntime {
     await this.untilPidIsKnown(spec.agent_id);
   }
 
+  /** Nothing confines it. */
+  verify(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  /** There is no gate: it runs since its start. */
+  begin(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  pause(): Promise<never> {
+    return Promise.reject(new Error('a process is not paused; see can_pause'));
+  }
+
+  resume(): Promise<void> {
+    return Promise.resolve(); // it was never paused
+  }
+
+  async usage(agentId: string): Promise<ResourceUsage | null> {
+    const pid = await this.pid(agentId);
+    if (pid === undefined || !(await this.isOurs(pid, agentId))) return null;
+    return this.samples.sample(agentId, pid);
+  }
+
   async inspect(agentId: string): Promise<Observed> {
     const container_id = `process-${agentId}`;
     const pid = await this.pid(agentId);
     // The order matters: the exit is written before the shell ends.
-    if (pid !== undefined && (await this.isOurs(pid, agentId))) return { state: 'running', container_id };
+    if (pid !== undefined && (await this.isOurs(pid, agentId))) {
+      return { state: 'running', container_id, paused: false, health: null };
+    }
     const code = await this.number(agentId, 'exit');
     if (code !== undefined) return { state: 'exited', container_id, exit: { exit_code: code, oom_killed: false } };
     return { state: 'absent' };
@@ -123,6 +163,7 @@ export class ProcessRuntime extends ContainerRuntime {
   }
 
   async remove(agentId: string): Promise<void> {
+    this.samples.forget(agentId);
     await this.stop(agentId, 0);
   }
 

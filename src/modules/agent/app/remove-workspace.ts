@@ -1,0 +1,39 @@
+import { CommandHandler, QueryBus, type ICommandHandler } from '@nestjs/cqrs';
+import type { Actor } from '../../../common/auth/actor.js';
+import { Command } from '../../../common/bus/contracts.js';
+import { Transactions } from '../../../common/persistence/transactions.js';
+import { GetTaskQuery } from '../../task/contracts/task.queries.js';
+import type { AgentDB } from './agent-rows.js';
+import { WorkspaceRescuer } from './rescue-workspace.js';
+import { toRescueView, type RescueView } from './rescue.queries.js';
+
+/**
+ * Rescues what is only in a task's workspace, and frees its disk. `rescue` is null where there was nothing to rescue.
+ * @throws DomainError `task.not_found`, `board.forbidden`, `workspace.not_found`, `run.live`, `workspace.removing`,
+ *   `workspace.rescue_failed`
+ */
+export class RemoveWorkspaceCommand extends Command<{ rescue: RescueView | null }> {
+  constructor(
+    readonly actor: Actor,
+    readonly task_id: string,
+  ) {
+    super();
+  }
+}
+
+@CommandHandler(RemoveWorkspaceCommand)
+export class RemoveWorkspaceHandler implements ICommandHandler<RemoveWorkspaceCommand> {
+  constructor(
+    private readonly queries: QueryBus,
+    private readonly transactions: Transactions,
+    private readonly rescuer: WorkspaceRescuer,
+  ) {}
+
+  async execute({ actor, task_id }: RemoveWorkspaceCommand): Promise<{ rescue: RescueView | null }> {
+    await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
+    const id = await this.rescuer.remove(task_id, { reason: 'requested', actor });
+    if (id === null) return { rescue: null };
+    const rescues = this.transactions.kysely<AgentDB>().selectFrom('rescues').selectAll();
+    return { rescue: toRescueView(await rescues.where('id', '=', id).executeTakeFirstOrThrow()) };
+  }
+}

@@ -1,0 +1,158 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { sql } from 'kysely';
+import { v5 as uuidv5 } from 'uuid';
+import { AuditLog } from '../../../common/audit/audit-log.js';
+import { SYSTEM, type Actor } from '../../../common/auth/actor.js';
+import { CONFIG } from '../../../common/config/config.module.js';
+import type { Config } from '../../../common/config/config.js';
+import { DomainError } from '../../../common/errors/domain-error.js';
+import { faultPoint } from '../../../common/ops/fault-points.js';
+import { Transactions } from '../../../common/persistence/transactions.js';
+import type { RescueReason } from '../domain/rescue.entity.js';
+import { TaskDisks } from '../domain/task-disks.js';
+import { WorkTrees, type Rescued } from '../domain/work-trees.js';
+import type { AgentDB } from './agent-rows.js';
+import { NO_LIVE_AGENT, noWorkspace, runLive, workTreeOf } from './workspace-access.js';
+import type { WorkspaceRow } from './workspace-records.js';
+
+/** Names the rescues of workspaces: the same again after a kill. */
+const RESCUES = '7b1f0c1e-3a5c-5b64-9f43-6a1f4f6a2c11';
+const HOURS = 3_600_000;
+
+/** Why a workspace goes, and who wants it. */
+export interface RemovalWish {
+  reason: RescueReason;
+  actor: Actor;
+}
+
+/**
+ * Removes workspaces, and keeps what is only there first. The order makes a kill harmless wherever it strikes: the row
+ * says REMOVING, so no attempt begins; the work goes under a ref; the rescue's row is written, together with the word
+ * that all is safe (`removed_at`); the disk goes; the row says REMOVED. Until all is safe, nothing is removed.
+ */
+@Injectable()
+export class WorkspaceRescuer {
+  private readonly logger = new Logger(WorkspaceRescuer.name);
+  private readonly busy = new Set<string>();
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly transactions: Transactions,
+    private readonly audit: AuditLog,
+    private readonly disks: TaskDisks,
+    private readonly trees: WorkTrees,
+  ) {}
+
+  /**
+   * Removes a workspace; goes on with a removal that was cut off. Returns the id of the rescue, null where there was
+   * nothing to rescue.
+   * @throws DomainError `workspace.not_found`, `run.live`, `workspace.removing`, `workspace.rescue_failed`
+   */
+  async remove(taskId: string, wish: RemovalWish, signal = AbortSignal.timeout(HOURS)): Promise<string | null> {
+    if (this.busy.has(taskId)) throw removing();
+    this.busy.add(taskId);
+    try {
+      const row = await this.claim(taskId);
+      faultPoint('workspace.removing');
+      const rescueId = row.removed_at ? null : await this.save(row, wish, signal);
+      faultPoint('rescue.recorded');
+      await this.disks.remove(taskId);
+      faultPoint('workspace.disk_removed');
+      await this.trees.forget({ task_id: taskId, repository_url: row.repository_url ?? null });
+      const gone = { state: 'REMOVED' as const, size_bytes: null, measured_at: null, updated_at: new Date() };
+      await this.update(taskId, gone);
+      return rescueId;
+    } finally {
+      this.busy.delete(taskId);
+    }
+  }
+
+  /** From here on no attempt begins in it. */
+  private async claim(taskId: string): Promise<WorkspaceRow> {
+    const db = this.transactions.kysely<AgentDB>();
+    const row = await db
+      .updateTable('workspaces')
+      .set({ state: 'REMOVING', updated_at: new Date() })
+      .where('task_id', '=', taskId)
+      .where('host_id', '=', this.config.host_id)
+      .where('state', '<>', 'REMOVED')
+      .where(NO_LIVE_AGENT)
+      .returningAll()
+      .executeTakeFirst();
+    if (row) return row;
+    const there = await db
+      .selectFrom('workspaces')
+      .select(['state', 'host_id'])
+      .where('task_id', '=', taskId)
+      .executeTakeFirst();
+    if (!there || there.state === 'REMOVED' || there.host_id !== this.config.host_id) throw noWorkspace();
+    throw runLive();
+  }
+
+  private async save(row: WorkspaceRow, { reason, actor }: RemovalWish, signal: AbortSignal): Promise<string | null> {
+    const { task_id } = row;
+    try {
+      const id = await this.rescueId(task_id);
+      const rescued = await this.disks.use(task_id, (disk) => this.trees.rescue(workTreeOf(row, disk), id, signal));
+      faultPoint('rescue.kept');
+      await this.record(row, rescued ? { ...rescued, id } : null, { reason, actor });
+      return rescued ? id : null;
+    } catch (error) {
+      // It stays as it was, for whoever wants to use it or look into it; the next try may do better.
+      if (reason !== 'task_deleted' && !signal.aborted)
+        await this.update(task_id, { state: 'READY', updated_at: new Date() });
+      if (error instanceof DomainError) throw error;
+      this.logger.error({ err: error, task_id }, 'what is in a workspace could not be saved, so it stays');
+      const text =
+        'What is in the workspace could not be saved, so it was not removed. The log of the server tells why.';
+      throw new DomainError('unavailable', 'workspace.rescue_failed', text);
+    }
+  }
+
+  /** One for each time that the task's workspace went: the row of the one before is there by then. */
+  private async rescueId(taskId: string): Promise<string> {
+    const { count } = await this.transactions
+      .kysely<AgentDB>()
+      .selectFrom('rescues')
+      .select((by) => by.fn.countAll<number>().as('count'))
+      .where('task_id', '=', taskId)
+      .executeTakeFirstOrThrow();
+    return uuidv5(`${taskId} ${count}`, RESCUES);
+  }
+
+  private async record(row: WorkspaceRow, rescued: (Rescued & { id: string }) | null, { reason, actor }: RemovalWish) {
+    const { task_id, board_id, host_id, repository_url, base_commit } = row;
+    await this.transactions.run(async (tx) => {
+      const db = tx.kysely<AgentDB>();
+      if (rescued) {
+        const { id, left_out, ...kept } = rescued;
+        const about = { task_id, board_id, host_id, repository_url, base_commit };
+        await db
+          .insertInto('rescues')
+          .values({
+            ...{ id, ...about, ...kept, reason, requested_by: actor.user_id, restored_at: null },
+            left_out: sql`${JSON.stringify(left_out)}::jsonb`,
+            created_at: sql<Date>`now()`,
+          })
+          .execute();
+      }
+      await db.updateTable('workspaces').set({ removed_at: new Date() }).where('task_id', '=', task_id).execute();
+      const data = { reason, rescue_id: rescued?.id ?? null };
+      const subject = { type: 'task', id: task_id };
+      await this.audit.record(
+        { action: 'workspace.removed', actor: actor === SYSTEM ? null : actor, subject, data },
+        tx,
+      );
+    });
+  }
+
+  private async update(taskId: string, change: Partial<WorkspaceRow>): Promise<void> {
+    const rows = this.transactions.kysely<AgentDB>().updateTable('workspaces').set(change);
+    await rows.where('task_id', '=', taskId).execute();
+  }
+}
+
+function removing(): DomainError {
+  const text = 'The workspace is being removed; what is in it is kept.';
+  return new DomainError('conflict', 'workspace.removing', text);
+}

@@ -1,0 +1,96 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { sql } from 'kysely';
+import { CONFIG } from '../../../common/config/config.module.js';
+import type { Config } from '../../../common/config/config.js';
+import { DomainError } from '../../../common/errors/domain-error.js';
+import { Transactions } from '../../../common/persistence/transactions.js';
+import { LIVE_AGENT_STATUSES } from '../domain/agent-state.js';
+import { TaskDisks, type TaskDisk } from '../domain/task-disks.js';
+import type { WorkTree } from '../domain/work-trees.js';
+import type { AgentDB } from './agent-rows.js';
+import type { WorkspaceRow } from './workspace-records.js';
+
+/** A task has no workspace (any more, or on this server). */
+export function noWorkspace(
+  text = 'This task has no workspace: it never ran, or its workspace was removed.',
+): DomainError {
+  return new DomainError('not_found', 'workspace.not_found', text);
+}
+
+/** An agent works in the workspace. */
+export function runLive(): DomainError {
+  const text = 'An agent is working in this workspace. Stop or pause its run first.';
+  return new DomainError('conflict', 'run.live', text);
+}
+
+/** What is there would be overwritten. */
+export function hasChanges(): DomainError {
+  const text =
+    'The task has a workspace with changes. Remove it first (its changes are rescued), then bring this back.';
+  return new DomainError('conflict', 'workspace.has_changes', text);
+}
+
+/** Workspaces of tasks for those who work with what is in them. No access checks. */
+@Injectable()
+export class TaskWorkspaces {
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly transactions: Transactions,
+    private readonly disks: TaskDisks,
+  ) {}
+
+  /** The row, whatever its state. @throws DomainError `workspace.not_found` */
+  async row(taskId: string): Promise<WorkspaceRow> {
+    const row = await this.transactions
+      .kysely<AgentDB>()
+      .selectFrom('workspaces')
+      .selectAll()
+      .where('task_id', '=', taskId)
+      .executeTakeFirst();
+    if (!row) throw noWorkspace();
+    return row;
+  }
+
+  /** Works with a workspace that is there. @throws DomainError `workspace.not_found` */
+  async with<T>(row: WorkspaceRow, work: (tree: WorkTree, disk: TaskDisk) => Promise<T>): Promise<T> {
+    if (row.host_id !== this.config.host_id) throw noWorkspace('The workspace of this task is on another server.');
+    if (row.state !== 'READY') throw noWorkspace();
+    const answer = await this.disks.use(row.task_id, async (disk) => ({
+      value: await work(workTreeOf(row, disk), disk),
+    }));
+    if (!answer) throw noWorkspace();
+    return answer.value;
+  }
+
+  /** Nobody is writing there: no agent, or one that is held still. @throws DomainError `run.live` */
+  async requireStill(taskId: string): Promise<void> {
+    const live = await this.transactions
+      .kysely<AgentDB>()
+      .selectFrom('agent_instances')
+      .select('status')
+      .where('task_id', '=', taskId)
+      .where('status', 'in', LIVE_AGENT_STATUSES)
+      .where('status', '<>', 'PAUSED')
+      .executeTakeFirst();
+    if (live) throw runLive();
+  }
+}
+
+/** A workspace's files as git is asked about them. */
+export function workTreeOf(row: WorkspaceRow, disk: TaskDisk): WorkTree {
+  return {
+    task_id: row.task_id,
+    repository_url: row.repository_url ?? null,
+    base_commit: row.base_commit ?? null,
+    branch_commit: row.branch_commit ?? null,
+    pushed_commit: row.pushed_commit ?? null,
+    root: disk.workspace,
+  };
+}
+
+/** True of a workspace in SQL when no attempt of its task is live. */
+export const NO_LIVE_AGENT = sql<boolean>`not exists (select 1 from agent_instances a
+  where a.task_id = workspaces.task_id and a.status in (${sql.join(LIVE_AGENT_STATUSES)}))`;
+
+/** Nobody waits longer for an answer about files. */
+export const PATIENCE_MS = 10 * 60_000;
