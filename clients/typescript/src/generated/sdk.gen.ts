@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client/index.js';
-import type { ArchiveTaskData, ArchiveTaskErrors, ArchiveTaskResponses, BulkTasksData, BulkTasksErrors, BulkTasksResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CreateAgentTypeData, CreateAgentTypeErrors, CreateAgentTypeResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateBoardData, CreateBoardErrors, CreateBoardResponses, CreateTaskData, CreateTaskErrors, CreateTaskResponses, CreateTicketData, CreateTicketErrors, CreateTicketResponses, DeleteAgentTypeData, DeleteAgentTypeErrors, DeleteAgentTypeResponses, DeleteApiKeyData, DeleteApiKeyErrors, DeleteApiKeyResponses, DeleteBoardData, DeleteBoardErrors, DeleteBoardResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DownloadArtifactData, DownloadArtifactErrors, DownloadArtifactResponses, GetAgentData, GetAgentErrors, GetAgentResponses, GetAgentTypeData, GetAgentTypeErrors, GetAgentTypeResponses, GetAgentTypeVersionData, GetAgentTypeVersionErrors, GetAgentTypeVersionResponses, GetBoardData, GetBoardErrors, GetBoardResponses, GetMeData, GetMeErrors, GetMeResponses, GetOrchestratorStatusData, GetOrchestratorStatusErrors, GetOrchestratorStatusResponses, GetQueueData, GetQueueErrors, GetQueueResponses, GetRunStatusData, GetRunStatusErrors, GetRunStatusResponses, GetTaskData, GetTaskErrors, GetTaskResponses, GetUserData, GetUserErrors, GetUserResponses, ListAgentLogsData, ListAgentLogsErrors, ListAgentLogsResponses, ListAgentsData, ListAgentsErrors, ListAgentsResponses, ListAgentTypesData, ListAgentTypesErrors, ListAgentTypesResponses, ListAgentTypeVersionsData, ListAgentTypeVersionsErrors, ListAgentTypeVersionsResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListArtifactsData, ListArtifactsErrors, ListArtifactsResponses, ListAuditData, ListAuditErrors, ListAuditResponses, ListBoardMembersData, ListBoardMembersErrors, ListBoardMembersResponses, ListBoardsData, ListBoardsErrors, ListBoardsResponses, ListTaskAgentsData, ListTaskAgentsErrors, ListTaskAgentsResponses, ListTaskEventsData, ListTaskEventsErrors, ListTaskEventsResponses, ListTaskLogsData, ListTaskLogsErrors, ListTaskLogsResponses, ListTaskRunsData, ListTaskRunsErrors, ListTaskRunsResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoginData, LoginErrors, LoginResponses, LogoutData, LogoutErrors, LogoutResponses, LookUpUserData, LookUpUserErrors, LookUpUserResponses, PauseRunData, PauseRunErrors, PauseRunResponses, PostAgentMessagesData, PostAgentMessagesErrors, PostAgentMessagesResponses, RefreshTokensData, RefreshTokensErrors, RefreshTokensResponses, RegisterData, RegisterErrors, RegisterResponses, RemoveBoardMemberData, RemoveBoardMemberErrors, RemoveBoardMemberResponses, ResumeRunData, ResumeRunErrors, ResumeRunResponses, SetBoardMemberData, SetBoardMemberErrors, SetBoardMemberResponses, StartRunData, StartRunErrors, StartRunResponses, StopAgentData, StopAgentErrors, StopAgentResponses, StopRunData, StopRunErrors, StopRunResponses, TriggerRunData, TriggerRunErrors, TriggerRunResponses, UnarchiveTaskData, UnarchiveTaskErrors, UnarchiveTaskResponses, UpdateAgentTypeData, UpdateAgentTypeErrors, UpdateAgentTypeResponses, UpdateBoardData, UpdateBoardErrors, UpdateBoardResponses, UpdateTaskData, UpdateTaskErrors, UpdateTaskResponses, UpdateTaskStateData, UpdateTaskStateErrors, UpdateTaskStateResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen.js';
+import type { ArchiveTaskData, ArchiveTaskErrors, ArchiveTaskResponses, BulkTasksData, BulkTasksErrors, BulkTasksResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CommitTaskData, CommitTaskErrors, CommitTaskResponses, CreateAgentTypeData, CreateAgentTypeErrors, CreateAgentTypeResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateBoardData, CreateBoardErrors, CreateBoardResponses, CreateTaskData, CreateTaskErrors, CreateTaskResponses, CreateTicketData, CreateTicketErrors, CreateTicketResponses, DeleteAgentTypeData, DeleteAgentTypeErrors, DeleteAgentTypeResponses, DeleteApiKeyData, DeleteApiKeyErrors, DeleteApiKeyResponses, DeleteBoardData, DeleteBoardErrors, DeleteBoardResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DownloadArtifactData, DownloadArtifactErrors, DownloadArtifactResponses, GetAgentData, GetAgentErrors, GetAgentResponses, GetAgentTypeData, GetAgentTypeErrors, GetAgentTypeResponses, GetAgentTypeVersionData, GetAgentTypeVersionErrors, GetAgentTypeVersionResponses, GetBoardData, GetBoardErrors, GetBoardResponses, GetMeData, GetMeErrors, GetMeResponses, GetOrchestratorStatusData, GetOrchestratorStatusErrors, GetOrchestratorStatusResponses, GetQueueData, GetQueueErrors, GetQueueResponses, GetRunStatusData, GetRunStatusErrors, GetRunStatusResponses, GetTaskData, GetTaskDiffData, GetTaskDiffErrors, GetTaskDiffResponses, GetTaskErrors, GetTaskResponses, GetUserData, GetUserErrors, GetUserResponses, ListAgentLogsData, ListAgentLogsErrors, ListAgentLogsResponses, ListAgentsData, ListAgentsErrors, ListAgentsResponses, ListAgentTypesData, ListAgentTypesErrors, ListAgentTypesResponses, ListAgentTypeVersionsData, ListAgentTypeVersionsErrors, ListAgentTypeVersionsResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListArtifactsData, ListArtifactsErrors, ListArtifactsResponses, ListAuditData, ListAuditErrors, ListAuditResponses, ListBoardMembersData, ListBoardMembersErrors, ListBoardMembersResponses, ListBoardsData, ListBoardsErrors, ListBoardsResponses, ListRescuesData, ListRescuesErrors, ListRescuesResponses, ListTaskAgentsData, ListTaskAgentsErrors, ListTaskAgentsResponses, ListTaskEventsData, ListTaskEventsErrors, ListTaskEventsResponses, ListTaskLogsData, ListTaskLogsErrors, ListTaskLogsResponses, ListTaskRescuesData, ListTaskRescuesErrors, ListTaskRescuesResponses, ListTaskRunsData, ListTaskRunsErrors, ListTaskRunsResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListUsersData, ListUsersErrors, ListUsersResponses, ListWorkspacesData, ListWorkspacesErrors, ListWorkspacesResponses, LoginData, LoginErrors, LoginResponses, LogoutData, LogoutErrors, LogoutResponses, LookUpUserData, LookUpUserErrors, LookUpUserResponses, PauseRunData, PauseRunErrors, PauseRunResponses, PostAgentMessagesData, PostAgentMessagesErrors, PostAgentMessagesResponses, ProbeAgentTypeData, ProbeAgentTypeErrors, ProbeAgentTypeResponses, PushTaskData, PushTaskErrors, PushTaskResponses, RefreshTokensData, RefreshTokensErrors, RefreshTokensResponses, RegisterData, RegisterErrors, RegisterResponses, RemoveBoardMemberData, RemoveBoardMemberErrors, RemoveBoardMemberResponses, RemoveWorkspaceData, RemoveWorkspaceErrors, RemoveWorkspaceResponses, RestoreRescueData, RestoreRescueErrors, RestoreRescueResponses, ResumeRunData, ResumeRunErrors, ResumeRunResponses, SetBoardMemberData, SetBoardMemberErrors, SetBoardMemberResponses, StartRunData, StartRunErrors, StartRunResponses, StopAgentData, StopAgentErrors, StopAgentResponses, StopRunData, StopRunErrors, StopRunResponses, TriggerRunData, TriggerRunErrors, TriggerRunResponses, UnarchiveTaskData, UnarchiveTaskErrors, UnarchiveTaskResponses, UpdateAgentTypeData, UpdateAgentTypeErrors, UpdateAgentTypeResponses, UpdateBoardData, UpdateBoardErrors, UpdateBoardResponses, UpdateTaskData, UpdateTaskErrors, UpdateTaskResponses, UpdateTaskStateData, UpdateTaskStateErrors, UpdateTaskStateResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -166,6 +166,28 @@ export class KandevApi extends HeyApiClient {
                 'Content-Type': 'application/json',
                 ...options.headers
             }
+        });
+    }
+    
+    /**
+     * Run an agent type’s image against the container contract (administrators)
+     *
+     * Runs it twice, confined as every agent is, with an empty workspace and without a network or secrets: once to its end, once to stop it. The answer comes when that is done, within two minutes once the image is on the host.
+     */
+    public probeAgentType<ThrowOnError extends boolean = true>(options: Options<ProbeAgentTypeData, ThrowOnError>): RequestResult<ProbeAgentTypeResponses, ProbeAgentTypeErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).post<ProbeAgentTypeResponses, ProbeAgentTypeErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/agent-types/{typeId}/probe',
+            ...options
         });
     }
     
@@ -818,6 +840,8 @@ export class KandevApi extends HeyApiClient {
     
     /**
      * The bytes of one artifact
+     *
+     * With a `Range` of bytes only those, so that a download that was cut off can go on; `If-Range` with the `ETag` of the first part makes sure that it is still the same file. Of several ranges the whole file is sent.
      */
     public downloadArtifact<ThrowOnError extends boolean = true>(options: Options<DownloadArtifactData, ThrowOnError>): RequestResult<DownloadArtifactResponses, DownloadArtifactErrors, ThrowOnError, 'data'> {
         return (options.client ?? this.client).get<DownloadArtifactResponses, DownloadArtifactErrors, ThrowOnError, 'data'>({
@@ -858,6 +882,8 @@ export class KandevApi extends HeyApiClient {
     
     /**
      * Pause a task's run, if its agent can be paused
+     *
+     * All processes of the agent are held still and keep their memory; neither its inactivity nor its wall clock runs meanwhile. The task stays in progress. Survives a restart of the server.
      */
     public pauseRun<ThrowOnError extends boolean = true>(options: Options<PauseRunData, ThrowOnError>): RequestResult<PauseRunResponses, PauseRunErrors, ThrowOnError, 'data'> {
         return (options.client ?? this.client).post<PauseRunResponses, PauseRunErrors, ThrowOnError, 'data'>({
@@ -1013,6 +1039,52 @@ export class KandevApi extends HeyApiClient {
     }
     
     /**
+     * Everything that was rescued, newest first (administrators)
+     */
+    public listRescues<ThrowOnError extends boolean = true>(options?: Options<ListRescuesData, ThrowOnError>): RequestResult<ListRescuesResponses, ListRescuesErrors, ThrowOnError, 'data'> {
+        return (options?.client ?? this.client).get<ListRescuesResponses, ListRescuesErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/rescues',
+            ...options
+        });
+    }
+    
+    /**
+     * Bring rescued work back into the task's workspace (editors)
+     *
+     * All files as they were, and the branches of the agent in a fresh repository.
+     */
+    public restoreRescue<ThrowOnError extends boolean = true>(options: Options<RestoreRescueData, ThrowOnError>): RequestResult<RestoreRescueResponses, RestoreRescueErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).post<RestoreRescueResponses, RestoreRescueErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/rescues/{rescueId}/restore',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
      * Delete a task with its history, messages and artifacts (editors)
      */
     public deleteTask<ThrowOnError extends boolean = true>(options: Options<DeleteTaskData, ThrowOnError>): RequestResult<DeleteTaskResponses, DeleteTaskErrors, ThrowOnError, 'data'> {
@@ -1117,6 +1189,52 @@ export class KandevApi extends HeyApiClient {
     }
     
     /**
+     * Commit what is in the task's workspace to the task's own branch (editors)
+     *
+     * Kept on the server until it is pushed. The agent's own commits come with it. You are the author.
+     */
+    public commitTask<ThrowOnError extends boolean = true>(options: Options<CommitTaskData, ThrowOnError>): RequestResult<CommitTaskResponses, CommitTaskErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).post<CommitTaskResponses, CommitTaskErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/tasks/{taskId}/commit',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
+     * What the task's workspace has become since it was checked out
+     */
+    public getTaskDiff<ThrowOnError extends boolean = true>(options: Options<GetTaskDiffData, ThrowOnError>): RequestResult<GetTaskDiffResponses, GetTaskDiffErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<GetTaskDiffResponses, GetTaskDiffErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/tasks/{taskId}/diff',
+            ...options
+        });
+    }
+    
+    /**
      * The history of a task, oldest first
      */
     public listTaskEvents<ThrowOnError extends boolean = true>(options: Options<ListTaskEventsData, ThrowOnError>): RequestResult<ListTaskEventsResponses, ListTaskEventsErrors, ThrowOnError, 'data'> {
@@ -1132,6 +1250,52 @@ export class KandevApi extends HeyApiClient {
                     type: 'http'
                 }],
             url: '/api/v1/tasks/{taskId}/events',
+            ...options
+        });
+    }
+    
+    /**
+     * Push the task's own branch to its repository (editors)
+     *
+     * With your own credentials: this one branch, and nothing else.
+     */
+    public pushTask<ThrowOnError extends boolean = true>(options: Options<PushTaskData, ThrowOnError>): RequestResult<PushTaskResponses, PushTaskErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).post<PushTaskResponses, PushTaskErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/tasks/{taskId}/push',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
+     * What was rescued from a task's workspaces, newest first
+     */
+    public listTaskRescues<ThrowOnError extends boolean = true>(options: Options<ListTaskRescuesData, ThrowOnError>): RequestResult<ListTaskRescuesResponses, ListTaskRescuesErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<ListTaskRescuesResponses, ListTaskRescuesErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/tasks/{taskId}/rescues',
             ...options
         });
     }
@@ -1176,6 +1340,26 @@ export class KandevApi extends HeyApiClient {
                     type: 'http'
                 }],
             url: '/api/v1/tasks/{taskId}/unarchive',
+            ...options
+        });
+    }
+    
+    /**
+     * Free the disk of a task's workspace; what is only there is rescued first (editors)
+     */
+    public removeWorkspace<ThrowOnError extends boolean = true>(options: Options<RemoveWorkspaceData, ThrowOnError>): RequestResult<RemoveWorkspaceResponses, RemoveWorkspaceErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).delete<RemoveWorkspaceResponses, RemoveWorkspaceErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/tasks/{taskId}/workspace',
             ...options
         });
     }
@@ -1257,6 +1441,26 @@ export class KandevApi extends HeyApiClient {
                 'Content-Type': 'application/json',
                 ...options.headers
             }
+        });
+    }
+    
+    /**
+     * All workspaces and what they take, newest first (administrators)
+     */
+    public listWorkspaces<ThrowOnError extends boolean = true>(options?: Options<ListWorkspacesData, ThrowOnError>): RequestResult<ListWorkspacesResponses, ListWorkspacesErrors, ThrowOnError, 'data'> {
+        return (options?.client ?? this.client).get<ListWorkspacesResponses, ListWorkspacesErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/workspaces',
+            ...options
         });
     }
 }

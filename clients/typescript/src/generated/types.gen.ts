@@ -15,6 +15,11 @@ export type AcpMessageInput = {
     };
 };
 
+/**
+ * What the image's own health check says; null where it has none. An agent that is not well is not ended for it.
+ */
+export type AgentHealth = 'starting' | 'healthy' | 'unhealthy';
+
 export type AgentInstance = {
     id: string;
     task_id: string;
@@ -37,6 +42,10 @@ export type AgentInstance = {
      * What the name was resolved to; the container was made from exactly this.
      */
     image_id: string | null;
+    /**
+     * As a registry knows it; null for an image that was built on the host.
+     */
+    image_digest: string | null;
     started_at: string | null;
     stopped_at: string | null;
     exit_code: number | null;
@@ -53,8 +62,130 @@ export type AgentInstance = {
      */
     result_summary: string | null;
     resource_limits: ResourceLimits;
+    /**
+     * What it reaches over the network.
+     */
+    network: NetworkMode;
+    /**
+     * The only hosts that it reaches.
+     */
+    allowed_hosts: Array<string>;
+    /**
+     * Credentials that its agent type asked for.
+     */
+    mounts: Array<CredentialMount>;
+    /**
+     * Seconds of silence after which it is ended: the task's, else the agent type's, else the server's.
+     */
+    inactivity_timeout_seconds: number | null;
+    /**
+     * Seconds that it may run, pauses not counted.
+     */
+    wall_clock_timeout_seconds: number | null;
+    /**
+     * Since when it is paused, or about to be.
+     */
+    paused_at: string | null;
+    /**
+     * How long it was paused, without the present pause.
+     */
+    paused_ms: number;
+    /**
+     * What the image's own health check says; null where it has none. An agent that is not well is not ended for it.
+     */
+    health: AgentHealth | null;
+    /**
+     * The last sample of what it uses; the last one of all once it has ended. Null until there was one.
+     */
+    usage: ResourceUsage | null;
     created_at: string;
     updated_at: string;
+};
+
+export type AgentInstanceDetails = {
+    id: string;
+    task_id: string;
+    run_id: string;
+    /**
+     * Which try of the run it is.
+     */
+    attempt: number;
+    agent_type: string;
+    /**
+     * What the agent type said then: see its versions. Null for attempts from before versions were kept.
+     */
+    agent_type_version: number | null;
+    runtime: Runtime;
+    container_id: string | null;
+    container_name: string | null;
+    status: AgentStatus;
+    image_name: string;
+    /**
+     * What the name was resolved to; the container was made from exactly this.
+     */
+    image_id: string | null;
+    /**
+     * As a registry knows it; null for an image that was built on the host.
+     */
+    image_digest: string | null;
+    started_at: string | null;
+    stopped_at: string | null;
+    exit_code: number | null;
+    /**
+     * Why it failed; stable.
+     */
+    failure_code: string | null;
+    /**
+     * The same for people.
+     */
+    error_message: string | null;
+    /**
+     * What the agent's last deciding `result` said.
+     */
+    result_summary: string | null;
+    resource_limits: ResourceLimits;
+    /**
+     * What it reaches over the network.
+     */
+    network: NetworkMode;
+    /**
+     * The only hosts that it reaches.
+     */
+    allowed_hosts: Array<string>;
+    /**
+     * Credentials that its agent type asked for.
+     */
+    mounts: Array<CredentialMount>;
+    /**
+     * Seconds of silence after which it is ended: the task's, else the agent type's, else the server's.
+     */
+    inactivity_timeout_seconds: number | null;
+    /**
+     * Seconds that it may run, pauses not counted.
+     */
+    wall_clock_timeout_seconds: number | null;
+    /**
+     * Since when it is paused, or about to be.
+     */
+    paused_at: string | null;
+    /**
+     * How long it was paused, without the present pause.
+     */
+    paused_ms: number;
+    /**
+     * What the image's own health check says; null where it has none. An agent that is not well is not ended for it.
+     */
+    health: AgentHealth | null;
+    /**
+     * The last sample of what it uses; the last one of all once it has ended. Null until there was one.
+     */
+    usage: ResourceUsage | null;
+    created_at: string;
+    updated_at: string;
+    /**
+     * What confines it, as asked for and as seen before its first instruction; null for a process.
+     */
+    sandbox: SandboxReport | null;
 };
 
 export type AgentInstanceList = {
@@ -97,6 +228,22 @@ export type AgentType = {
      */
     mounts: Array<CredentialMount>;
     /**
+     * What its agents reach over the network.
+     */
+    network: NetworkMode;
+    /**
+     * The only hosts that its agents reach.
+     */
+    allowed_hosts: Array<string>;
+    /**
+     * Seconds of silence after which an agent is ended; null: the server's own setting.
+     */
+    inactivity_timeout_seconds: number | null;
+    /**
+     * Seconds that an agent may run, pauses not counted; null: the server's own setting.
+     */
+    wall_clock_timeout_seconds: number | null;
+    /**
      * Runs of a disabled type are refused.
      */
     enabled: boolean;
@@ -135,6 +282,22 @@ export type AgentTypeDefinition = {
      * Credentials of the host that it asks for.
      */
     mounts: Array<CredentialMount>;
+    /**
+     * What its agents reach over the network.
+     */
+    network: NetworkMode;
+    /**
+     * The only hosts that its agents reach.
+     */
+    allowed_hosts: Array<string>;
+    /**
+     * Seconds of silence after which an agent is ended; null: the server's own setting.
+     */
+    inactivity_timeout_seconds: number | null;
+    /**
+     * Seconds that an agent may run, pauses not counted; null: the server's own setting.
+     */
+    wall_clock_timeout_seconds: number | null;
     /**
      * Runs of a disabled type are refused.
      */
@@ -238,7 +401,7 @@ export type ArtifactList = {
     next_cursor: string | null;
 };
 
-export type AuditAction = 'auth.registered' | 'auth.signed_in' | 'auth.sign_in_failed' | 'auth.signed_out' | 'auth.refreshed' | 'auth.refresh_failed' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.password_change_failed' | 'user.role_changed' | 'user.disabled' | 'user.enabled' | 'api_key.created' | 'api_key.used' | 'api_key.revoked' | 'board.member_set' | 'board.member_removed' | 'agent_type.created' | 'agent_type.updated' | 'agent_type.deleted' | 'agent.launched' | 'credential.granted';
+export type AuditAction = 'auth.registered' | 'auth.signed_in' | 'auth.sign_in_failed' | 'auth.signed_out' | 'auth.refreshed' | 'auth.refresh_failed' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.password_change_failed' | 'user.role_changed' | 'user.disabled' | 'user.enabled' | 'api_key.created' | 'api_key.used' | 'api_key.revoked' | 'board.member_set' | 'board.member_removed' | 'agent_type.created' | 'agent_type.updated' | 'agent_type.deleted' | 'agent.launched' | 'credential.granted' | 'workspace.committed' | 'workspace.pushed' | 'workspace.removed' | 'rescue.restored' | 'credential.used';
 
 export type AuditEvent = {
     id: string;
@@ -419,9 +582,39 @@ export type BulkTasks = {
     force?: boolean;
 };
 
+export type ChangeKind = 'added' | 'modified' | 'deleted' | 'renamed' | 'type_changed';
+
 export type ChangePasswordRequest = {
     current_password: string;
     new_password: string;
+};
+
+/**
+ * `warn`: works, but people will miss something. `skip`: can't be told.
+ */
+export type CheckOutcome = 'pass' | 'warn' | 'fail' | 'skip';
+
+export type CommitRequest = {
+    /**
+     * The task's title where absent.
+     */
+    message?: string;
+};
+
+export type ContractCheck = {
+    /**
+     * Stable.
+     */
+    check: string;
+    promise: string;
+    /**
+     * `warn`: works, but people will miss something. `skip`: can't be told.
+     */
+    outcome: CheckOutcome;
+    /**
+     * What was seen and, where it fails, what to do.
+     */
+    detail: string;
 };
 
 export type CreateAgentType = {
@@ -451,6 +644,23 @@ export type CreateAgentType = {
      * Credentials of the host that the agent asks for, read-only. No path can be given.
      */
     mounts?: Array<CredentialMount>;
+    /**
+     * What its agents reach. `none`: nothing. `isolated`: this API, as far as their own key opens it, and the allowed
+     * hosts, if any. `allowlist`: the same, and there has to be a host. `open`: everything.
+     */
+    network?: NetworkMode;
+    /**
+     * `example.com`, `*.example.com` or `example.com:8443`; without a port 80 and 443.
+     */
+    allowed_hosts?: Array<string>;
+    /**
+     * Seconds of silence after which an agent is ended; null: the server's own setting. A task may say otherwise.
+     */
+    inactivity_timeout_seconds?: number | null;
+    /**
+     * Seconds that an agent may run, pauses not counted; null: the server's own setting. A task may say otherwise.
+     */
+    wall_clock_timeout_seconds?: number | null;
     /**
      * Runs of a disabled type are refused.
      */
@@ -501,6 +711,14 @@ export type CreateTaskRequest = {
      */
     branch?: string | null;
     /**
+     * Seconds of silence after which its agent is ended; null or absent leaves it to the agent type.
+     */
+    inactivity_timeout_seconds?: number | null;
+    /**
+     * Seconds that its agent may run, pauses not counted; null or absent leaves it to the agent type.
+     */
+    wall_clock_timeout_seconds?: number | null;
+    /**
      * Your own data: at most 32 KiB, 8 levels, 200 keys.
      */
     metadata?: {
@@ -521,12 +739,125 @@ export type CreateTaskRequest = {
  */
 export type CredentialMount = 'ssh_keys' | 'gitconfig' | 'git_credentials' | 'ssh_agent';
 
+export type DiffFormat = 'json' | 'text';
+
+/**
+ * How `disk_limit` is held: by a file system of that size, or by measuring and ending the agent.
+ */
+export type DiskLimitMethod = 'filesystem' | 'measured';
+
+/**
+ * How its limit is held.
+ */
+export type DiskMethod = 'filesystem' | 'measured';
+
+export type DiskTotals = {
+    /**
+     * Of all workspaces on this server that were measured.
+     */
+    used_bytes: number;
+    /**
+     * Of the file system that they are on.
+     */
+    free_bytes: number;
+    /**
+     * Above it the longest unused go; null: no limit.
+     */
+    budget_bytes: number | null;
+    /**
+     * Unused for so many days, a workspace goes; null: never.
+     */
+    retention_days: number | null;
+};
+
+export type EngineStatus = {
+    /**
+     * Whether it answers now; the rest is of the last check.
+     */
+    available: boolean;
+    /**
+     * `docker` or `podman`.
+     */
+    product: string | null;
+    version: string | null;
+    api_version: string | null;
+    /**
+     * Of the program that makes containers, such as runc.
+     */
+    runtime_version: string | null;
+    cgroup_version: string | null;
+    cgroup_driver: string | null;
+    storage_driver: string | null;
+    /**
+     * Whether the engine could limit what a container writes to its own layer, which agents can't; null: not known.
+     */
+    storage_quota: boolean | null;
+    /**
+     * Whether containers outlive a restart of the engine.
+     */
+    live_restore: boolean;
+    /**
+     * What it confines by.
+     */
+    security: Array<string>;
+    /**
+     * What agents are meant to be kept from, and this host can't keep them from.
+     */
+    not_enforced: Array<NotEnforced>;
+    /**
+     * How `disk_limit` is held: by a file system of that size, or by measuring and ending the agent.
+     */
+    disk_limit_method: DiskLimitMethod | null;
+    checked_at: string;
+};
+
 export type FieldError = {
     /**
      * Path of the field, such as `metadata.a`.
      */
     field: string;
     message: string;
+};
+
+export type FileChange = {
+    /**
+     * Bytes that are no UTF-8 are shown as U+FFFD.
+     */
+    path: string;
+    /**
+     * Where a renamed file was.
+     */
+    old_path: string | null;
+    status: ChangeKind;
+    /**
+     * Lines.
+     */
+    additions: number;
+    /**
+     * Lines.
+     */
+    deletions: number;
+    binary: boolean;
+    /**
+     * Unified; null for a binary file, and for what is beyond the limits of an answer.
+     */
+    patch: string | null;
+    /**
+     * The patch is not all of it. Ask for this path alone, or for `format=text`.
+     */
+    truncated: boolean;
+};
+
+export type LeftOutFile = {
+    /**
+     * Empty where a line stands for many.
+     */
+    path: string;
+    /**
+     * 0 where nobody knows.
+     */
+    bytes: number;
+    why: string;
 };
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -567,6 +898,11 @@ export type LoginRequest = {
 
 export type MessageType = 'progress' | 'log' | 'result' | 'error' | 'status' | 'heartbeat';
 
+/**
+ * What its agents reach over the network.
+ */
+export type NetworkMode = 'none' | 'isolated' | 'allowlist' | 'open';
+
 export type NewApiKey = {
     id: string;
     name: string;
@@ -587,6 +923,14 @@ export type NewApiKey = {
      * For `Authorization: Bearer …`. Keep it now: it is not shown again.
      */
     key: string;
+};
+
+export type NotEnforced = {
+    what: string;
+    /**
+     * Why, and what it means.
+     */
+    why: string;
 };
 
 /**
@@ -615,6 +959,14 @@ export type OrchestratorStatus = {
      * When this server has last looked after its runs; null while it has just started.
      */
     last_heartbeat: string | null;
+    /**
+     * The container engine; null while this server has just started and has not looked yet.
+     */
+    engine: EngineStatus | null;
+    /**
+     * What does not work as it should, in sentences; empty when all is well.
+     */
+    degraded: Array<string>;
 };
 
 export type PostedMessages = {
@@ -627,6 +979,15 @@ export type PostedMessages = {
      */
     first_seq: number;
     last_seq: number;
+};
+
+export type ProbeReport = {
+    image_name: string;
+    /**
+     * Nothing failed.
+     */
+    ok: boolean;
+    checks: Array<ContractCheck>;
 };
 
 export type Problem = {
@@ -656,6 +1017,13 @@ export type Problem = {
 };
 
 export type Protocol = 'json-lines' | 'agent-client-protocol';
+
+export type PushRequest = {
+    /**
+     * Replaces the remote's branch, if it is still what was pushed last.
+     */
+    force?: boolean;
+};
 
 export type Queue = {
     /**
@@ -706,6 +1074,54 @@ export type RegisterRequest = {
     password: string;
 };
 
+export type Rescue = {
+    id: string;
+    task_id: string;
+    board_id: string;
+    repository_url: string | null;
+    /**
+     * Why the workspace went.
+     */
+    reason: RescueReason;
+    /**
+     * Who wanted it; null for the server itself.
+     */
+    requested_by: string | null;
+    /**
+     * What the workspace was made from.
+     */
+    base_commit: string | null;
+    commit: string;
+    files: number;
+    bytes: number;
+    /**
+     * What it does not have.
+     */
+    left_out: Array<LeftOutFile>;
+    /**
+     * When it was last brought back.
+     */
+    restored_at: string | null;
+    created_at: string;
+};
+
+export type RescueList = {
+    rescues: Array<Rescue>;
+    /**
+     * Of all rescues that pass the filters.
+     */
+    total: number;
+    /**
+     * Asks for the next page; null on the last one.
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * Why the workspace went.
+ */
+export type RescueReason = 'retention' | 'budget' | 'task_deleted' | 'requested';
+
 export type ResourceLimits = {
     /**
      * Cores, from 0.1 to 256.
@@ -719,6 +1135,42 @@ export type ResourceLimits = {
      * From 16m to 1024t.
      */
     disk_limit?: string;
+};
+
+export type ResourceUsage = {
+    sampled_at: string;
+    /**
+     * Processor time since its start.
+     */
+    cpu_seconds: number | null;
+    /**
+     * Of one core, since the sample before: 150 is one and a half cores.
+     */
+    cpu_percent: number | null;
+    memory_bytes: number | null;
+    /**
+     * The most of all samples.
+     */
+    memory_peak_bytes: number | null;
+    /**
+     * Processes and threads.
+     */
+    pids: number | null;
+    /**
+     * To block devices.
+     */
+    written_bytes: number | null;
+    /**
+     * Of workspace, home and tmp together; measured less often than the rest.
+     */
+    disk_bytes: number | null;
+};
+
+export type RestoreRequest = {
+    /**
+     * Another task than the one it was rescued from (administrators).
+     */
+    task_id?: string;
 };
 
 export type Run = {
@@ -814,6 +1266,180 @@ export type RunStatus = {
 
 export type Runtime = 'docker' | 'process';
 
+export type SandboxMount = {
+    target: string;
+    /**
+     * Of the file system.
+     */
+    type: string;
+    options: Array<string>;
+};
+
+export type SandboxPolicy = {
+    /**
+     * The resolved image.
+     */
+    image: string;
+    /**
+     * What runs first: the server's own launcher.
+     */
+    entrypoint: string;
+    user: string;
+    /**
+     * Groups beside the user's own.
+     */
+    groups: Array<string>;
+    privileged: boolean;
+    cap_add: Array<string>;
+    cap_drop: Array<string>;
+    no_new_privileges: boolean;
+    /**
+     * `default` is the engine's own profile.
+     */
+    seccomp: string;
+    /**
+     * `default` is the engine's own profile; empty where the engine has no AppArmor.
+     */
+    apparmor: string;
+    /**
+     * Whether the dangerous parts of `/proc` and `/sys` are hidden or write-protected.
+     */
+    masked_paths: boolean;
+    read_only_root: boolean;
+    /**
+     * The engine's word for it.
+     */
+    network_mode: string;
+    ipc_mode: string;
+    /**
+     * Empty: the container's own.
+     */
+    pid_mode: string;
+    userns_mode: string;
+    uts_mode: string;
+    cgroupns_mode: string;
+    /**
+     * Null: unlimited.
+     */
+    memory_bytes: number | null;
+    /**
+     * Memory and swap together; null: unlimited.
+     */
+    memory_swap_bytes: number | null;
+    /**
+     * Billionths of a core; null: unlimited.
+     */
+    nano_cpus: number | null;
+    /**
+     * Null: unlimited.
+     */
+    pids: number | null;
+    /**
+     * Name, soft and hard limit.
+     */
+    ulimits: Array<string>;
+    /**
+     * What it is, where the agent sees it, and whether it may write there.
+     */
+    mounts: Array<string>;
+    /**
+     * Of `/dev/shm`.
+     */
+    shm_bytes: number | null;
+    devices: Array<string>;
+    /**
+     * Whether an init process collects the agent's children.
+     */
+    init: boolean;
+    /**
+     * Further settings of the engine that open a container.
+     */
+    extras: Array<string>;
+};
+
+export type SandboxProbe = {
+    uid: number;
+    gid: number;
+    groups: Array<number>;
+    /**
+     * Sets of capabilities, in hex.
+     */
+    capabilities: {
+        [key: string]: string;
+    };
+    no_new_privileges: boolean;
+    /**
+     * 0 off, 1 strict, 2 filter.
+     */
+    seccomp: number;
+    /**
+     * Empty where the kernel has no such module.
+     */
+    apparmor: string;
+    interfaces: Array<string>;
+    /**
+     * Destinations of IPv4 routes, in hex.
+     */
+    routes: Array<string>;
+    /**
+     * Inode numbers of the namespaces it is in.
+     */
+    namespaces: {
+        [key: string]: number;
+    };
+    mounts: Array<SandboxMount>;
+    /**
+     * In `/dev`.
+     */
+    devices: Array<string>;
+    root_writable: boolean;
+    proc_sys_writable: boolean;
+    /**
+     * Whether a user namespace could be made.
+     */
+    can_unshare_user: boolean;
+    /**
+     * -1 is unlimited; null where it does not show from inside.
+     */
+    memory_max: number | null;
+    /**
+     * Memory and swap together.
+     */
+    memory_swap_max: number | null;
+    /**
+     * Billionths of a core.
+     */
+    nano_cpus: number | null;
+    pids_max: number | null;
+    /**
+     * Name, soft and hard limit; -1 is unlimited.
+     */
+    rlimits: Array<string>;
+    /**
+     * Process ids that it can see.
+     */
+    pids: Array<number>;
+};
+
+export type SandboxReport = {
+    verified_at: string;
+    network: NetworkMode;
+    policy: SandboxPolicy;
+    inspected: SandboxPolicy;
+    /**
+     * Null where the container was refused before it was started.
+     */
+    probe: SandboxProbe | null;
+    /**
+     * Anything here has ended the attempt before the agent's code ran.
+     */
+    differences: Array<string>;
+    /**
+     * What was asked for and can't be held on that host.
+     */
+    not_enforced: Array<string>;
+};
+
 export type SetBoardMember = {
     /**
      * A viewer reads and streams, an editor also writes and runs, an owner also manages the board.
@@ -874,6 +1500,14 @@ export type Task = {
     repository_url: string | null;
     branch: string | null;
     /**
+     * Seconds of silence after which its agent is ended; null leaves it to the agent type.
+     */
+    inactivity_timeout_seconds: number | null;
+    /**
+     * Seconds that its agent may run, pauses not counted; null leaves it to the agent type.
+     */
+    wall_clock_timeout_seconds: number | null;
+    /**
      * The agent instance that works on it, or the last one that did.
      */
     assigned_agent_id: string | null;
@@ -915,6 +1549,38 @@ export type TaskCounts = {
     COMPLETED: number;
     FAILED: number;
     CANCELLED: number;
+};
+
+export type TaskDiff = {
+    /**
+     * What was checked out; null where there was nothing.
+     */
+    base_commit: string | null;
+    /**
+     * Where the agent's own HEAD stands; null where it has none.
+     */
+    head: string | null;
+    files: Array<FileChange>;
+    /**
+     * All that differ; `files` has the first 3000.
+     */
+    total_files: number;
+    /**
+     * Lines, in all files.
+     */
+    additions: number;
+    /**
+     * Lines, in all files.
+     */
+    deletions: number;
+    /**
+     * Files are missing here, or patches were cut.
+     */
+    truncated: boolean;
+    /**
+     * Files that can't be compared.
+     */
+    left_out: Array<LeftOutFile>;
 };
 
 export type TaskEvent = {
@@ -1029,6 +1695,23 @@ export type UpdateAgentType = {
      */
     mounts?: Array<CredentialMount>;
     /**
+     * What its agents reach. `none`: nothing. `isolated`: this API, as far as their own key opens it, and the allowed
+     * hosts, if any. `allowlist`: the same, and there has to be a host. `open`: everything.
+     */
+    network?: NetworkMode;
+    /**
+     * `example.com`, `*.example.com` or `example.com:8443`; without a port 80 and 443.
+     */
+    allowed_hosts?: Array<string>;
+    /**
+     * Seconds of silence after which an agent is ended; null: the server's own setting. A task may say otherwise.
+     */
+    inactivity_timeout_seconds?: number | null;
+    /**
+     * Seconds that an agent may run, pauses not counted; null: the server's own setting. A task may say otherwise.
+     */
+    wall_clock_timeout_seconds?: number | null;
+    /**
      * Runs of a disabled type are refused.
      */
     enabled?: boolean;
@@ -1053,6 +1736,14 @@ export type UpdateTaskRequest = {
     agent_type?: string | null;
     repository_url?: string | null;
     branch?: string | null;
+    /**
+     * Seconds of silence after which its agent is ended, from its next attempt on; null leaves it to the agent type.
+     */
+    inactivity_timeout_seconds?: number | null;
+    /**
+     * Seconds that its agent may run, pauses not counted, from its next attempt on; null leaves it to the agent type.
+     */
+    wall_clock_timeout_seconds?: number | null;
     /**
      * Replaces all of it.
      */
@@ -1120,15 +1811,15 @@ export type UserName = {
 export type UserRole = 'admin' | 'member';
 
 /**
- * `dependencies`: tasks that are not completed; `capacity`: this host runs as many agents as it may; `dispatch`:
- * only to be taken from the queue, which is a matter of seconds.
+ * `dependencies`: tasks that are not completed; `disk`: this host has too little free disk; `capacity`: it runs as
+ * many agents as it may; `dispatch`: only to be taken from the queue, which is a matter of seconds.
  */
-export type WaitReason = 'dependencies' | 'capacity' | 'dispatch';
+export type WaitReason = 'dependencies' | 'disk' | 'capacity' | 'dispatch';
 
 export type WaitingFor = {
     /**
-     * `dependencies`: tasks that are not completed; `capacity`: this host runs as many agents as it may; `dispatch`:
-     * only to be taken from the queue, which is a matter of seconds.
+     * `dependencies`: tasks that are not completed; `disk`: this host has too little free disk; `capacity`: it runs as
+     * many agents as it may; `dispatch`: only to be taken from the queue, which is a matter of seconds.
      */
     reason: WaitReason;
     /**
@@ -1140,6 +1831,101 @@ export type WaitingFor = {
      */
     position: number | null;
 };
+
+export type Workspace = {
+    task_id: string;
+    board_id: string;
+    /**
+     * The server's home whose disk it is on.
+     */
+    host_id: string;
+    repository_url: string | null;
+    /**
+     * What was checked out.
+     */
+    base_branch: string | null;
+    base_commit: string | null;
+    /**
+     * The task's own branch.
+     */
+    branch: string | null;
+    /**
+     * What was last committed to it, on this server.
+     */
+    branch_commit: string | null;
+    /**
+     * How much of it the remote has.
+     */
+    pushed_commit: string | null;
+    state: WorkspaceState;
+    /**
+     * How its limit is held.
+     */
+    disk_method: DiskMethod | null;
+    /**
+     * Null: no limit.
+     */
+    disk_limit_bytes: number | null;
+    /**
+     * What it takes, with home and tmp; null until it was measured.
+     */
+    size_bytes: number | null;
+    measured_at: string | null;
+    last_used_at: string;
+    created_at: string;
+    removed_at: string | null;
+};
+
+export type WorkspaceCommit = {
+    /**
+     * False: nothing has changed since the last one.
+     */
+    committed: boolean;
+    /**
+     * The task's own branch.
+     */
+    branch: string;
+    /**
+     * The branch's tip; null where nothing was ever committed.
+     */
+    commit: string | null;
+    /**
+     * Files that are not in it, ignored ones aside.
+     */
+    left_out: Array<LeftOutFile>;
+};
+
+export type WorkspaceList = {
+    workspaces: Array<Workspace>;
+    disk: DiskTotals;
+    /**
+     * Of all workspaces that pass the filters.
+     */
+    total: number;
+    /**
+     * Asks for the next page; null on the last one.
+     */
+    next_cursor: string | null;
+};
+
+export type WorkspacePush = {
+    repository_url: string;
+    branch: string;
+    commit: string;
+    /**
+     * The remote's own words; empty where it had none.
+     */
+    message: string;
+};
+
+export type WorkspaceRemoval = {
+    /**
+     * What was rescued; null where nothing was there that a remote does not have.
+     */
+    rescue: Rescue | null;
+};
+
+export type WorkspaceState = 'PREPARING' | 'READY' | 'REMOVING' | 'REMOVED';
 
 export type ListAgentTypesData = {
     body?: never;
@@ -1519,6 +2305,95 @@ export type UpdateAgentTypeResponses = {
 
 export type UpdateAgentTypeResponse = UpdateAgentTypeResponses[keyof UpdateAgentTypeResponses];
 
+export type ProbeAgentTypeData = {
+    body?: never;
+    path: {
+        typeId: string;
+    };
+    query?: never;
+    url: '/api/v1/agent-types/{typeId}/probe';
+};
+
+export type ProbeAgentTypeErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `agent_type.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'agent_type.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `agent_type.not_found`.
+     */
+    404: Problem & {
+        code: 'agent_type.not_found';
+    };
+    /**
+     * It conflicts with the present state: `agent_type.probe_running`.
+     */
+    409: Problem & {
+        code: 'agent_type.probe_running';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+    /**
+     * Not supported here: `agent_type.probe_unsupported`.
+     */
+    501: Problem & {
+        code: 'agent_type.probe_unsupported';
+    };
+    /**
+     * Something the server depends on is down: `engine.unavailable`.
+     */
+    503: Problem & {
+        code: 'engine.unavailable';
+    };
+};
+
+export type ProbeAgentTypeError = ProbeAgentTypeErrors[keyof ProbeAgentTypeErrors];
+
+export type ProbeAgentTypeResponses = {
+    /**
+     * What holds and what does not.
+     */
+    200: ProbeReport;
+};
+
+export type ProbeAgentTypeResponse = ProbeAgentTypeResponses[keyof ProbeAgentTypeResponses];
+
 export type ListAgentTypeVersionsData = {
     body?: never;
     path: {
@@ -1785,7 +2660,7 @@ export type GetAgentResponses = {
     /**
      * The agent instance.
      */
-    200: AgentInstance;
+    200: AgentInstanceDetails;
 };
 
 export type GetAgentResponse = GetAgentResponses[keyof GetAgentResponses];
@@ -2013,7 +2888,7 @@ export type StopAgentResponses = {
     /**
      * Recorded; the agent ends within the grace time. A finished one is left as it is.
      */
-    200: AgentInstance;
+    200: AgentInstanceDetails;
 };
 
 export type StopAgentResponse = StopAgentResponses[keyof StopAgentResponses];
@@ -3768,6 +4643,16 @@ export type ListArtifactsResponse = ListArtifactsResponses[keyof ListArtifactsRe
 
 export type DownloadArtifactData = {
     body?: never;
+    headers?: {
+        /**
+         * The part only if the file is still this one, else all of it.
+         */
+        'If-Range'?: string;
+        /**
+         * A part of the file: one range of bytes.
+         */
+        Range?: string;
+    };
     path: {
         taskId: string;
         artifactId: string;
@@ -3802,6 +4687,12 @@ export type DownloadArtifactErrors = {
         code: 'task.not_found' | 'artifact.not_found';
     };
     /**
+     * There is nothing in that range: `request.range_not_satisfiable`.
+     */
+    416: Problem & {
+        code: 'request.range_not_satisfiable';
+    };
+    /**
      * Too many requests; see Retry-After: `request.too_many`.
      */
     429: Problem & {
@@ -3822,6 +4713,10 @@ export type DownloadArtifactResponses = {
      * The file.
      */
     200: Blob | File;
+    /**
+     * The part that was asked for.
+     */
+    206: Blob | File;
 };
 
 export type DownloadArtifactResponse = DownloadArtifactResponses[keyof DownloadArtifactResponses];
@@ -3941,10 +4836,10 @@ export type PauseRunErrors = {
         code: 'task.not_found';
     };
     /**
-     * It conflicts with the present state: `run.none_live`.
+     * It conflicts with the present state: `run.none_live`, `run.illegal_transition`.
      */
     409: Problem & {
-        code: 'run.none_live';
+        code: 'run.none_live' | 'run.illegal_transition';
     };
     /**
      * The body is too large: `request.too_large`.
@@ -3982,7 +4877,7 @@ export type PauseRunError = PauseRunErrors[keyof PauseRunErrors];
 
 export type PauseRunResponses = {
     /**
-     * Recorded.
+     * Recorded; a run that is paused already stays so.
      */
     200: RunReceipt;
 };
@@ -4024,10 +4919,10 @@ export type ResumeRunErrors = {
         code: 'task.not_found';
     };
     /**
-     * It conflicts with the present state: `run.none_live`.
+     * It conflicts with the present state: `run.none_live`, `run.illegal_transition`.
      */
     409: Problem & {
-        code: 'run.none_live';
+        code: 'run.none_live' | 'run.illegal_transition';
     };
     /**
      * The body is too large: `request.too_large`.
@@ -4065,7 +4960,7 @@ export type ResumeRunError = ResumeRunErrors[keyof ResumeRunErrors];
 
 export type ResumeRunResponses = {
     /**
-     * Recorded.
+     * Recorded; a run that is not paused stays as it is.
      */
     200: RunReceipt;
 };
@@ -4455,6 +5350,161 @@ export type TriggerRunResponses = {
 };
 
 export type TriggerRunResponse = TriggerRunResponses[keyof TriggerRunResponses];
+
+export type ListRescuesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * How many to return.
+         */
+        limit?: number;
+        /**
+         * How many to skip. For deep pages follow `next_cursor` instead.
+         */
+        offset?: number;
+        /**
+         * `next_cursor` of the page before; without `offset`.
+         */
+        cursor?: string;
+        /**
+         * What was rescued from this task.
+         */
+        task_id?: string;
+        /**
+         * What was rescued from tasks of this board.
+         */
+        board_id?: string;
+    };
+    url: '/api/v1/rescues';
+};
+
+export type ListRescuesErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `rescue.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'rescue.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListRescuesError = ListRescuesErrors[keyof ListRescuesErrors];
+
+export type ListRescuesResponses = {
+    /**
+     * A part of the list.
+     */
+    200: RescueList;
+};
+
+export type ListRescuesResponse = ListRescuesResponses[keyof ListRescuesResponses];
+
+export type RestoreRescueData = {
+    body: RestoreRequest;
+    path: {
+        rescueId: string;
+    };
+    query?: never;
+    url: '/api/v1/rescues/{rescueId}/restore';
+};
+
+export type RestoreRescueErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `rescue.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'rescue.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `rescue.not_found`, `task.not_found`.
+     */
+    404: Problem & {
+        code: 'rescue.not_found' | 'task.not_found';
+    };
+    /**
+     * It conflicts with the present state: `run.live`, `workspace.has_changes`, `workspace.removing`, `rescue.task_deleted`, `rescue.elsewhere`.
+     */
+    409: Problem & {
+        code: 'run.live' | 'workspace.has_changes' | 'workspace.removing' | 'rescue.task_deleted' | 'rescue.elsewhere';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+    /**
+     * Something the server depends on is down: `workspace.rescue_failed`.
+     */
+    503: Problem & {
+        code: 'workspace.rescue_failed';
+    };
+};
+
+export type RestoreRescueError = RestoreRescueErrors[keyof RestoreRescueErrors];
+
+export type RestoreRescueResponses = {
+    /**
+     * It is back; the rescue itself is kept.
+     */
+    200: Rescue;
+};
+
+export type RestoreRescueResponse = RestoreRescueResponses[keyof RestoreRescueResponses];
 
 export type DeleteTaskData = {
     body?: never;
@@ -4867,6 +5917,157 @@ export type ArchiveTaskResponses = {
 
 export type ArchiveTaskResponse = ArchiveTaskResponses[keyof ArchiveTaskResponses];
 
+export type CommitTaskData = {
+    body: CommitRequest;
+    headers?: {
+        /**
+         * Any text of your own, new for each request. Sent again within 24 hours, with the same body, it gives the first answer and changes nothing; with another body it is 409.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        taskId: string;
+    };
+    query?: never;
+    url: '/api/v1/tasks/{taskId}/commit';
+};
+
+export type CommitTaskErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`, `workspace.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found' | 'workspace.not_found';
+    };
+    /**
+     * It conflicts with the present state: `run.live`, `idempotency.key_reused`.
+     */
+    409: Problem & {
+        code: 'run.live' | 'idempotency.key_reused';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type CommitTaskError = CommitTaskErrors[keyof CommitTaskErrors];
+
+export type CommitTaskResponses = {
+    /**
+     * The branch as it is now.
+     */
+    200: WorkspaceCommit;
+};
+
+export type CommitTaskResponse = CommitTaskResponses[keyof CommitTaskResponses];
+
+export type GetTaskDiffData = {
+    body?: never;
+    path: {
+        taskId: string;
+    };
+    query?: {
+        /**
+         * `text`: one unified diff, as `text/x-diff`. So does `Accept: text/x-diff`.
+         */
+        format?: DiffFormat;
+        /**
+         * One file only, by its present or its old path.
+         */
+        path?: string;
+    };
+    url: '/api/v1/tasks/{taskId}/diff';
+};
+
+export type GetTaskDiffErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`, `workspace.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found' | 'workspace.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type GetTaskDiffError = GetTaskDiffErrors[keyof GetTaskDiffErrors];
+
+export type GetTaskDiffResponses = {
+    /**
+     * Each file that differs, or one unified diff. Ignored files are left out.
+     */
+    200: TaskDiff;
+};
+
+export type GetTaskDiffResponse = GetTaskDiffResponses[keyof GetTaskDiffResponses];
+
 export type ListTaskEventsData = {
     body?: never;
     path: {
@@ -4942,6 +6143,161 @@ export type ListTaskEventsResponses = {
 };
 
 export type ListTaskEventsResponse = ListTaskEventsResponses[keyof ListTaskEventsResponses];
+
+export type PushTaskData = {
+    body: PushRequest;
+    path: {
+        taskId: string;
+    };
+    query?: never;
+    url: '/api/v1/tasks/{taskId}/push';
+};
+
+export type PushTaskErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`, `workspace.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found' | 'workspace.not_found';
+    };
+    /**
+     * It conflicts with the present state: `workspace.nothing_to_push`, `push.rejected`, `push.auth_failed`, `push.secret_found`, `push.address_refused`.
+     */
+    409: Problem & {
+        code: 'workspace.nothing_to_push' | 'push.rejected' | 'push.auth_failed' | 'push.secret_found' | 'push.address_refused';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+    /**
+     * Something the server depends on is down: `push.unreachable`.
+     */
+    503: Problem & {
+        code: 'push.unreachable';
+    };
+};
+
+export type PushTaskError = PushTaskErrors[keyof PushTaskErrors];
+
+export type PushTaskResponses = {
+    /**
+     * The remote has it.
+     */
+    200: WorkspacePush;
+};
+
+export type PushTaskResponse = PushTaskResponses[keyof PushTaskResponses];
+
+export type ListTaskRescuesData = {
+    body?: never;
+    path: {
+        taskId: string;
+    };
+    query?: {
+        /**
+         * How many to return.
+         */
+        limit?: number;
+        /**
+         * How many to skip. For deep pages follow `next_cursor` instead.
+         */
+        offset?: number;
+        /**
+         * `next_cursor` of the page before; without `offset`.
+         */
+        cursor?: string;
+    };
+    url: '/api/v1/tasks/{taskId}/rescues';
+};
+
+export type ListTaskRescuesErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListTaskRescuesError = ListTaskRescuesErrors[keyof ListTaskRescuesErrors];
+
+export type ListTaskRescuesResponses = {
+    /**
+     * A part of the list.
+     */
+    200: RescueList;
+};
+
+export type ListTaskRescuesResponse = ListTaskRescuesResponses[keyof ListTaskRescuesResponses];
 
 export type UpdateTaskStateData = {
     body: UpdateTaskStateRequest;
@@ -5114,6 +6470,89 @@ export type UnarchiveTaskResponses = {
 };
 
 export type UnarchiveTaskResponse = UnarchiveTaskResponses[keyof UnarchiveTaskResponses];
+
+export type RemoveWorkspaceData = {
+    body?: never;
+    path: {
+        taskId: string;
+    };
+    query?: never;
+    url: '/api/v1/tasks/{taskId}/workspace';
+};
+
+export type RemoveWorkspaceErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`, `workspace.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found' | 'workspace.not_found';
+    };
+    /**
+     * It conflicts with the present state: `run.live`, `workspace.removing`.
+     */
+    409: Problem & {
+        code: 'run.live' | 'workspace.removing';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+    /**
+     * Something the server depends on is down: `workspace.rescue_failed`.
+     */
+    503: Problem & {
+        code: 'workspace.rescue_failed';
+    };
+};
+
+export type RemoveWorkspaceError = RemoveWorkspaceErrors[keyof RemoveWorkspaceErrors];
+
+export type RemoveWorkspaceResponses = {
+    /**
+     * It is gone. The next run of the task checks out anew.
+     */
+    200: WorkspaceRemoval;
+};
+
+export type RemoveWorkspaceResponse = RemoveWorkspaceResponses[keyof RemoveWorkspaceResponses];
 
 export type ListUsersData = {
     body?: never;
@@ -5380,3 +6819,79 @@ export type UpdateUserResponses = {
 };
 
 export type UpdateUserResponse = UpdateUserResponses[keyof UpdateUserResponses];
+
+export type ListWorkspacesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * How many to return.
+         */
+        limit?: number;
+        /**
+         * How many to skip. For deep pages follow `next_cursor` instead.
+         */
+        offset?: number;
+        /**
+         * `next_cursor` of the page before; without `offset`.
+         */
+        cursor?: string;
+        /**
+         * Those in this state.
+         */
+        state?: WorkspaceState;
+        /**
+         * Those of tasks on this board.
+         */
+        board_id?: string;
+        /**
+         * That of this task.
+         */
+        task_id?: string;
+    };
+    url: '/api/v1/workspaces';
+};
+
+export type ListWorkspacesErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `workspace.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'workspace.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListWorkspacesError = ListWorkspacesErrors[keyof ListWorkspacesErrors];
+
+export type ListWorkspacesResponses = {
+    /**
+     * A part of the list.
+     */
+    200: WorkspaceList;
+};
+
+export type ListWorkspacesResponse = ListWorkspacesResponses[keyof ListWorkspacesResponses];

@@ -76,8 +76,18 @@ export class OutputController {
       'With a `Range` of bytes only those, so that a download that was cut off can go on; `If-Range` with the `ETag` of ' +
       'the first part makes sure that it is still the same file. Of several ranges the whole file is sent.',
   })
-  @ApiHeader({ name: 'Range', required: false, schema: { type: 'string', example: 'bytes=1000-' } })
-  @ApiHeader({ name: 'If-Range', required: false, schema: { type: 'string', example: `"${SHA}"` } })
+  @ApiHeader({
+    name: 'Range',
+    description: 'A part of the file: one range of bytes.',
+    required: false,
+    schema: { type: 'string', example: 'bytes=1000-' },
+  })
+  @ApiHeader({
+    name: 'If-Range',
+    description: 'The part only if the file is still this one, else all of it.',
+    required: false,
+    schema: { type: 'string', example: `"${SHA}"` },
+  })
   @ApiOkResponse({ description: 'The file.', content: BINARY, headers: FILE_HEADERS })
   @ApiResponse({ status: 206, description: 'The part that was asked for.', content: BINARY, headers: PART_HEADERS })
   @ApiProblems(400, 401, [404, 'task.not_found', 'artifact.not_found'], [416, 'request.range_not_satisfiable'])

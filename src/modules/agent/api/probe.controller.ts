@@ -9,7 +9,7 @@ import { ProbeAgentTypeCommand } from '../app/probe-agent-type.js';
 import { ProbeReportDto } from './probe.dto.js';
 
 /** Whether an agent type's image keeps the container contract. */
-@ApiTags('agent-types')
+@ApiTags('agent types')
 @ApiBearerAuth()
 @Controller('agent-types')
 export class ProbeController {

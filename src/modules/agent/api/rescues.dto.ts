@@ -10,11 +10,13 @@ const ID = '019ac1a5-7c1e-7000-8000-000000000004';
 
 /** Which rescues, and which part of the list. */
 export class ListRescuesRequest extends PageQuery {
+  /** What was rescued from this task. */
   @MayBeAbsent()
   @IsUuidText()
   @ApiProperty({ required: false, example: ID })
   task_id?: string;
 
+  /** What was rescued from tasks of this board. */
   @MayBeAbsent()
   @IsUuidText()
   @ApiProperty({ required: false, example: ID })

@@ -15,16 +15,19 @@ const NULLABLE_SHA = { type: 'string', nullable: true, example: SHA } as const;
 
 /** Which workspaces, and which part of the list. */
 export class ListWorkspacesRequest extends PageQuery {
+  /** Those in this state. */
   @MayBeAbsent()
   @IsOneOf(WORKSPACE_STATES)
   @ApiProperty({ required: false, enumName: 'WorkspaceState', example: 'READY' })
   state?: WorkspaceState;
 
+  /** Those of tasks on this board. */
   @MayBeAbsent()
   @IsUuidText()
   @ApiProperty({ required: false, example: ID })
   board_id?: string;
 
+  /** That of this task. */
   @MayBeAbsent()
   @IsUuidText()
   @ApiProperty({ required: false, example: ID })

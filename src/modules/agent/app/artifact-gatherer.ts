@@ -91,10 +91,17 @@ export class ArtifactGatherer {
       (copy) => artifactFile(this.config, task_id, id, copy.sha256),
     );
     return Object.assign(new Artifact(), {
-      ...{ id, task_id, run_id, agent_instance_id, type: redactor.text(type), path: shown(path, redactor) },
+      ...{ id, task_id, run_id, agent_instance_id, type: redactor.text(type) },
+      path: pathOf(path, raw, id, redactor),
       ...{ name: shown(posix.basename(path), redactor).slice(0, MAX_NAME_LENGTH), ...copied, created_at: new Date() },
     });
   }
+}
+
+/** What a row says; no two of an agent say the same, also where theirs differ only in what can't be shown. */
+function pathOf(path: string, raw: Buffer, id: string, redactor: Redactor): string {
+  const text = shown(path, redactor);
+  return raw.equals(Buffer.from(text)) ? text : `${text}~${id.slice(-8)}`;
 }
 
 function shown(text: string, redactor: Redactor): string {

@@ -129,6 +129,7 @@ export class WorkTreeDiff {
 }
 
 async function drained(sink: PassThrough): Promise<void> {
+  if (sink.destroyed) throw new Error('nobody reads the diff any more');
   await new Promise<void>((resolve, reject) => {
     sink.once('drain', resolve);
     sink.once('close', () => reject(new Error('nobody reads the diff any more')));

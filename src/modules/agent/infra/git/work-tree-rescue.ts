@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Rescued, WorkTree } from '../../domain/work-trees.js';
 import type { AgentRefs } from './agent-refs.js';
 import { lineOf } from './git-bytes.js';
@@ -21,6 +23,7 @@ export class WorkTreeRescue {
   constructor(private readonly reader: WorkTreeReader) {}
 
   async rescue(tree: WorkTree, id: string, signal: AbortSignal): Promise<Rescued | null> {
+    await makeReadable(tree.root, signal);
     const { agent, refs, gitDir, left_out } = await this.reader.agentCommits(tree, signal);
     const where = { gitDir, signal };
     const foreign = await this.foreign(where, tree, refs);
@@ -99,6 +102,15 @@ export class WorkTreeRescue {
     const unknown = new Set((await lineOf(this.reader.git, args, { ...where, stdin })).split('\n'));
     return tips.filter((tip) => unknown.has(tip));
   }
+}
+
+/**
+ * What belongs to a server that is not root may still be closed to it: agents then have its account, and may have locked
+ * what is theirs. This tool follows no links on its way; nobody works there any more.
+ */
+async function makeReadable(root: string, signal: AbortSignal): Promise<void> {
+  if (process.getuid?.() === 0) return;
+  await promisify(execFile)('chmod', ['-R', 'u+rX', '--', root], { signal }).catch(() => undefined); // what stays closed is named
 }
 
 function headOf({ head }: AgentRefs, refs: ReadonlyMap<string, string>): RescueNote['head'] {
