@@ -110,6 +110,9 @@ export class AttemptSupplies {
    * removed does not keep the others.
    */
   async sweep(owners: Owners, attempt: (id: string, remove: () => Promise<void>) => Promise<void>): Promise<void> {
+    for (const id of await owners.ownerless(await this.runDirectories.list())) {
+      await attempt(id, () => this.runDirectories.remove(id));
+    }
     for (const id of await owners.ownerless(await this.gateways.list())) {
       await attempt(id, () => this.gateways.remove(id));
     }

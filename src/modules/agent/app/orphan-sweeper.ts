@@ -6,7 +6,6 @@ import { Transactions } from '../../../common/persistence/transactions.js';
 import { ContainerRuntimes } from '../domain/container-runtime.js';
 import type { Runtime } from '../contracts/agent.types.js';
 import { isLiveAgent, LIVE_AGENT_STATUSES } from '../domain/agent-state.js';
-import { RunDirectories } from '../domain/run-directory.js';
 import type { AgentDB } from './agent-rows.js';
 import { AttemptSupplies } from './attempt-supplies.js';
 import { ImageCheck } from './image-check/image-check.js';
@@ -28,7 +27,6 @@ export class OrphanSweeper implements OnModuleInit, Worker {
   constructor(
     private readonly transactions: Transactions,
     private readonly runtimes: ContainerRuntimes,
-    private readonly runDirectories: RunDirectories,
     private readonly supplies: AttemptSupplies,
     private readonly imageCheck: ImageCheck,
     private readonly workers: Workers,
@@ -62,9 +60,6 @@ export class OrphanSweeper implements OnModuleInit, Worker {
         this.logger.warn({ agent_id: id, runtime: runtime.runtime }, 'removing what nobody owns');
         await this.attempt(id, () => runtime.remove(id));
       }
-    }
-    for (const id of await this.ownerless(await this.runDirectories.list())) {
-      await this.attempt(id, () => this.runDirectories.remove(id));
     }
     const owners = {
       ownerless: (ids: string[]) => this.ownerless(ids),
