@@ -13,7 +13,7 @@ import { Trial } from './trial.js';
 
 const STOP_SECONDS = 30;
 /** An agent that waits for its client never ends by itself; by then it has started. */
-const PATIENCE_WITH_SERVANTS_SECONDS = 15;
+const PATIENCE_WITH_SERVANTS_SECONDS = 5;
 const PROTOCOL_LABEL = 'io.kandev.agent.protocol';
 
 /**
