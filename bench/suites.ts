@@ -1,4 +1,5 @@
 import { CLONES_HELP, runClones } from './clones/suite.js';
+import { LAUNCH_HELP, runLaunch } from './launch/suite.js';
 import { cleanUpAll, isInterrupted, onInterrupt } from './lib/interrupt.js';
 import { say } from './lib/progress.js';
 import { REST_HELP, runRest } from './rest/suite.js';
@@ -12,6 +13,7 @@ const SUITES = [
     help: CLONES_HELP,
     run: runClones,
   },
+  { name: 'launch', about: 'a confined agent against a plain container', help: LAUNCH_HELP, run: runLaunch },
 ];
 
 const HELP = `npm run bench -- SUITE [options]

@@ -35,6 +35,10 @@ const UP = [
      add column wall_clock_timeout_seconds integer
        constraint tasks_wall_clock_timeout_check check (wall_clock_timeout_seconds > 0)`,
 
+  // What the credentials of who asked are for: whoever edits the task later can't send them elsewhere.
+  `alter table runs add column repository_url varchar(500), add column branch varchar(255)`,
+  `update runs r set repository_url = t.repository_url, branch = t.branch from tasks t
+     where t.id = r.task_id and r.state in ('QUEUED', 'STARTING', 'RUNNING', 'PAUSED', 'STOPPING')`,
   `alter table agent_instances
      add column image_digest varchar(255),
      add column network varchar(20) not null default 'none'
@@ -98,6 +102,7 @@ const UP = [
 
 const DOWN = [
   `drop table rescues, workspaces`,
+  `alter table runs drop column branch, drop column repository_url`,
   `alter table agent_instances drop column usage, drop column sandbox, drop column health, drop column paused_ms,
      drop column paused_at, drop column wall_clock_timeout_seconds, drop column inactivity_timeout_seconds,
      drop column requested_by, drop column mounts, drop column allowed_hosts, drop column network,

@@ -23,7 +23,7 @@ const USAGE = `Images of the shipped agents and their versions.
   release   checks v<version>, and only if everything holds makes it latest too; --push sends both to the registry of
             the image's name.
 
-Then administrators set the new tag: PATCH /api/v1/agent-types/{id} {"docker_tag": "v1.1.0"}. The agent type keeps its
+Then administrators set the new tag: PUT /api/v1/agent-types/{id} {"docker_tag": "v1.1.0"}. The agent type keeps its
 earlier versions, and going back is the same call.
 `;
 

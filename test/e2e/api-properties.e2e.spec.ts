@@ -26,6 +26,8 @@ const hints = (): Hints => ({
   expires_at: fc.integer({ min: 1, max: 1000 }).map((days) => new Date(Date.now() + days * 86_400_000).toISOString()),
   docker_image: fc.constantFrom('kandev/demo-agent', 'registry.example.com:5000/team/agent'),
   docker_tag: fc.constantFrom('latest', `sha256:${'0a'.repeat(32)}`),
+  network: fc.constantFrom('none', 'isolated', 'open'), // `allowlist` wants a list as well
+  allowed_hosts: fc.constantFrom([], ['example.com', '*.example.com:8443'], ['192.0.2.1', '[2001:db8::1]:443']),
   cpu_limit: fc.constantFrom('0.5', '2.0'),
   memory_limit: fc.constantFrom('512m', '1.5g'),
   disk_limit: fc.constantFrom('512M', '10g'),

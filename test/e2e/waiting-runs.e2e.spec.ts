@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { query } from '../support/database.js';
+import { makeRepository } from '../support/repository.js';
 import { TestServer } from '../support/server.js';
 import type { TaskBody, TestUser } from '../support/test-user.js';
 import { until } from '../support/until.js';
@@ -37,7 +38,7 @@ const task = (title: string, agent_type: keyof typeof AGENTS | null, fields: Rec
 const setDependencies = (id: string, depends_on: string[]) => user.must(200, 'PUT', `/tasks/${id}`, { depends_on });
 const start = (id: string) => user.must(202, 'POST', `/orchestrator/tasks/${id}/start`);
 const status = (id: string) => user.must<StatusBody>(200, 'GET', `/orchestrator/tasks/${id}/status`);
-const letGo = (id: string) => writeFileSync(join(server.home, 'workspaces', id, 'go'), '');
+const letGo = (id: string) => writeFileSync(join(server.home, 'workspaces', id, 'workspace/go'), '');
 const agentsOf = (id: string) => query(server.database.url, 'select 1 from agent_instances where task_id = $1', [id]);
 
 /** Waits until the task's run waits for exactly one task, and returns that. */
@@ -73,6 +74,20 @@ describe('a run whose task depends on another', () => {
     letGo(first.id);
     await user.untilTask(second.id, ['COMPLETED']);
     expect(await status(second.id)).toMatchObject({ attempt: 1, waiting_for: null });
+  });
+
+  it('works on the repository that was asked for, whoever edits the task while it waits', async () => {
+    const first = await task('First', 'patient');
+    const [asked, later] = [1, 2].map(() => makeRepository(server.directory));
+    const second = await task('Second', 'quick', { depends_on: [first.id], repository_url: asked });
+    await start(second.id);
+    await user.must(200, 'PUT', `/tasks/${second.id}`, { repository_url: later });
+    await start(first.id);
+    await user.untilRun(first.id, ['RUNNING']);
+    letGo(first.id);
+    await user.untilTask(second.id, ['COMPLETED']);
+    const workspaces = 'select repository_url from workspaces where task_id = $1';
+    expect(await query(server.database.url, workspaces, [second.id])).toEqual([{ repository_url: asked }]);
   });
 
   it('goes on waiting when that fails, by force as well, and starts when it depends on it no longer', async () => {

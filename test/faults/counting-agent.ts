@@ -96,7 +96,10 @@ export function loss(received: readonly number[], n: number): { lost: number; do
   return { lost: n - distinct.size, doubled: received.length - distinct.size, reordered };
 }
 
-/** Containers that this server has made. */
+/** Containers of agents that this server has made. */
 export function containersOf(server: TestServer): Promise<Docker.ContainerInfo[]> {
-  return new Docker().listContainers({ all: true, filters: { label: [`kandev.home_path=${server.home}`] } });
+  return new Docker().listContainers({
+    all: true,
+    filters: { label: [`kandev.home_path=${server.home}`, 'kandev.agent_id'] },
+  });
 }

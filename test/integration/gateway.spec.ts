@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createTlsServer } from 'node:https';
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
@@ -279,6 +280,12 @@ describe("an agent's gateway", () => {
   });
 
   describe('under attack', () => {
+    /** Whether there is an answer at all. */
+    const isAnswered = (target: string): Promise<boolean> =>
+      client.send('GET', target).then(
+        () => true,
+        () => false,
+      );
     const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
     it.each([
       ['both lengths', 'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
@@ -335,6 +342,83 @@ describe("an agent's gateway", () => {
       const answers = await client.raw(first + second);
       expect(answers).toMatch(/^HTTP\/1\.1 200 [^]*HTTP\/1\.1 403 /);
       expect(host.seen.map(({ url, body }) => [url, body])).toEqual([['/first', 'ok']]);
+    });
+
+    it('answers what was sent ahead one after the other, and only so much of it', async () => {
+      let open = 0;
+      let most = 0;
+      const watched = (socket: Socket): void => {
+        most = Math.max(most, ++open);
+        socket.on('close', () => open--);
+      };
+      host.server.on('connection', watched);
+      const line = (path: string, last = false): string =>
+        `GET http://127.0.0.1:${host.port}/${path} HTTP/1.1\r\nHost: a\r\n${last ? 'Connection: close\r\n' : ''}\r\n`;
+      const ten = Array.from({ length: 10 }, (_, number) => line(`ahead-${number}`, number === 9)).join('');
+      expect((await client.raw(ten)).match(/HTTP\/1\.1 200 /g)).toHaveLength(10);
+      expect(host.seen.map(({ url }) => url)).toEqual(Array.from({ length: 10 }, (_, number) => `/ahead-${number}`));
+      expect(most).toBe(1);
+      await until('the connections to end', () => open === 0);
+      arrived = 0;
+      await client.raw(line('too-many').repeat(26_000)); // ends, because it is cut off
+      host.server.off('connection', watched);
+      expect(arrived).toBeLessThanOrEqual(1);
+      await until('new connections', () => isAnswered(`http://127.0.0.1:${host.port}/`));
+    });
+
+    it('stays quick under floods of requests that nobody waits for', async () => {
+      const delay = monitorEventLoopDelay({ resolution: 5 });
+      const before = process.memoryUsage().heapUsed;
+      delay.enable();
+      const flood = `GET http://127.0.0.1:${host.port}/ HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(1_000);
+      const { socket } = await client.tunnel(`127.0.0.1:${host.port}`);
+      for (let round = 0; round < 5; round++) {
+        await Promise.allSettled(Array.from({ length: 100 }, () => client.raw(flood)));
+        await until('new connections', () => isAnswered('/'));
+      }
+      socket?.end('GET /through HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      expect(await restOf(socket as Socket)).toContain('"url":"/through"'); // tunnels go on
+      delay.disable();
+      expect(process.memoryUsage().heapUsed - before).toBeLessThan(64 * MEBI);
+      expect(delay.max / 1e6).toBeLessThan(500);
+    });
+
+    it('opens one connection to a silent host for each of the client, and no more than 256', async () => {
+      const ends: Socket[] = [];
+      const silent = createTcpServer((socket) => void ends.push(socket.on('error', () => undefined).resume()));
+      silent.listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      const { port } = silent.address() as AddressInfo;
+      await gateways.close(AGENT);
+      await gateways.open(instance({ allowed_hosts: [`127.0.0.1:${port}`] }), USER);
+      const ask = `GET http://127.0.0.1:${port}/ HTTP/1.1\r\nHost: a\r\n\r\n`;
+      const one = await client.connect();
+      one.write(ask.repeat(10));
+      await until('the request to arrive', () => ends.length > 0);
+      const tunnelled = await client.connect();
+      const rest = restOf(tunnelled);
+      tunnelled.write(`${ask}CONNECT 127.0.0.1:${port} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      expect(await rest).toBe(''); // a tunnel in the middle of an answer would be neither
+      expect(ends.length).toBeLessThanOrEqual(2);
+      one.destroy();
+      for (const socket of ends) socket.destroy();
+      silent.close();
+    });
+
+    it('refuses who asks, leaves and asks again', async () => {
+      const asks = async (): Promise<void> => {
+        const socket = await client.connect();
+        socket.on('error', () => undefined).end('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+        await new Promise((resolve) =>
+          socket
+            .once('close', resolve)
+            .setTimeout(20, () => socket.destroy())
+            .resume(),
+        );
+      };
+      for (let round = 0; round < 20; round++) await Promise.all(Array.from({ length: 50 }, asks));
+      expect((await client.send('GET', '/')).status).toBe(503);
+      await until('turns again', async () => (await client.send('GET', '/')).status === 403);
     });
 
     it('refuses large headers, and what is no HTTP', async () => {

@@ -552,6 +552,34 @@ describe('the way to a repository', () => {
     }
   });
 
+  it('is told of what came from there, and never of what tasks have made', async () => {
+    const { directory } = upstream();
+    const trace = join(root, `trace-${crypto.randomUUID()}`);
+    const port = server.port + 2;
+    const listen = ['--export-all', '--listen=127.0.0.1', `--port=${port}`, `--base-path=${root}`, '--verbose', root];
+    const daemon = spawn('/bin/sh', ['-c', 'exec "$(git --exec-path)/git-daemon" "$@"', 'x', ...listen], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: process.env['PATH'], GIT_TRACE_PACKET: trace },
+    });
+    try {
+      await once(daemon.stderr, 'data');
+      const repository_url = `git://127.0.0.1:${port}/${directory.slice(root.length + 1)}/.git`;
+      const asker = open();
+      await asker.clone({ repository_url });
+      const before = head(directory);
+      const ours = asker.repositories.locate(repository_url);
+      const own = git(ours, ...AUTHOR, 'commit-tree', '-m', 'x', '-p', before, `${before}^{tree}`).trim();
+      git(ours, 'update-ref', `refs/kandev/rescue/${crypto.randomUUID()}`, own);
+      commit(directory, 'Later');
+      await asker.clone({ repository_url });
+      const heard = readFileSync(trace, 'utf8');
+      expect(heard).toContain(`have ${before}`);
+      expect(heard).not.toContain(own);
+    } finally {
+      daemon.kill();
+    }
+  });
+
   it('leads through a proxy of the server, which alone may know the name; never to an address of this network', async () => {
     const { url } = upstream();
     const proxy = createServer((request, response) => {

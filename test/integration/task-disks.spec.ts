@@ -1,14 +1,17 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +27,8 @@ import { unmountBelow } from '../support/mounts.js';
 const MEBI = 1024 ** 2;
 const TASK = '019ac1a5-7c1e-7000-8000-000000000000';
 const OTHER = '019ac1a5-7c1e-7000-8000-000000000001';
+const AGENT = '019ac1a5-7c1e-7000-8000-00000000000a';
+const NEXT = '019ac1a5-7c1e-7000-8000-00000000000b';
 /** Nobody's: so that what root may do does not hide what an agent may not. */
 const USER = process.getuid?.() === 0 ? { uid: 10_001, gid: 10_001 } : { uid: process.getuid?.() ?? 0, gid: 0 };
 const describeAsRoot = process.getuid?.() === 0 && existsSync('/usr/sbin/mkfs.ext4') ? describe : describe.skip;
@@ -69,7 +74,7 @@ describe.each(['measured', 'filesystem'] as const)('the disk of a task, %s', (me
 
   run('while it is used', () => {
     it('is made, kept from run to run, and removed with all that is on it', async () => {
-      const { disk, method: held, caveat } = await disks(method).prepare(TASK, 64 * MEBI, USER);
+      const { disk, method: held, caveat } = await disks(method).prepare(TASK, AGENT, 64 * MEBI, USER);
       expect({ held, caveat }).toEqual({ held: method, caveat: null });
       for (const path of [disk.workspace, disk.home, disk.tmp]) {
         expect(statSync(path).uid).toBe(USER.uid);
@@ -77,16 +82,17 @@ describe.each(['measured', 'filesystem'] as const)('the disk of a task, %s', (me
       }
       expect(statSync(disk.root).mode & 0o777).toBe(0o700);
       const later = disks(method);
-      await later.release(TASK);
+      await later.release(TASK, AGENT);
       expect(await mounted()).toEqual([]);
       expect(await attached()).toBe(0);
       expect(await later.list()).toEqual([TASK]);
-      await later.prepare(TASK, 64 * MEBI, USER);
+      await later.prepare(TASK, AGENT, 64 * MEBI, USER);
       expect(['workspace', 'home', 'tmp'].map((part) => readdirSync(join(disk.root, part)))).toEqual([
         ['file'],
         ['file'],
         [],
       ]);
+      await later.release(TASK, AGENT);
       await later.remove(TASK);
       expect(readdirSync(workspaces)).toEqual([]);
       expect(await mounted()).toEqual([]);
@@ -98,24 +104,91 @@ describe.each(['measured', 'filesystem'] as const)('the disk of a task, %s', (me
 
     it('is there for whoever works with it, an attempt or not', async () => {
       const made = disks(method);
-      await made.prepare(TASK, 64 * MEBI, USER);
+      await made.prepare(TASK, AGENT, 64 * MEBI, USER);
       writeFileSync(join(workspaces, TASK, 'workspace/file'), 'kept');
-      await made.release(TASK);
+      await made.release(TASK, AGENT);
       const read = () =>
         made.use(TASK, ({ workspace }) => Promise.resolve(readFileSync(join(workspace, 'file'), 'utf8')));
       expect(await Promise.all([read(), read(), read()])).toEqual(['kept', 'kept', 'kept']);
       expect(await mounted()).toEqual([]);
       await made.use(TASK, async ({ workspace }) => {
-        await made.prepare(TASK, 64 * MEBI, USER);
-        await made.release(TASK);
+        await made.prepare(TASK, AGENT, 64 * MEBI, USER);
+        await made.release(TASK, AGENT);
         expect(existsSync(join(workspace, 'file'))).toBe(true);
       });
       expect(await mounted()).toEqual([]);
     });
 
+    it('stays for the next agent when the one before is cleared away', async () => {
+      const made = disks(method);
+      await made.prepare(TASK, AGENT, 64 * MEBI, USER);
+      const { disk } = await made.prepare(TASK, NEXT, 64 * MEBI, USER);
+      const path = join(disk.workspace, 'file');
+      const file = openSync(path, 'w+');
+      writeSync(file, 'written');
+      await made.release(TASK, AGENT);
+      expect(await mounted()).toHaveLength(method === 'filesystem' ? 1 : 0);
+      expect(readFileSync(path, 'utf8')).toBe('written');
+      expect(agent('echo more > another')).toMatchObject({ code: 0 });
+      closeSync(file);
+      await made.release(TASK, AGENT);
+      expect(readFileSync(path, 'utf8')).toBe('written');
+      await made.release(TASK, NEXT);
+      expect(await mounted()).toEqual([]);
+    });
+
+    it('stays as it is when its agent is let go of, until nobody wants it', async () => {
+      const made = disks(method);
+      const { disk } = await made.prepare(TASK, AGENT, 64 * MEBI, USER);
+      made.letGo(TASK, AGENT);
+      await made.reconcile((tasks) => Promise.resolve(new Set(tasks)));
+      expect(existsSync(disk.workspace)).toBe(true);
+      made.hold(TASK, NEXT);
+      await made.reconcile(() => Promise.resolve(new Set()));
+      expect(existsSync(disk.workspace)).toBe(true);
+      made.letGo(TASK, NEXT);
+      await made.reconcile(() => Promise.resolve(new Set()));
+      expect(await mounted()).toEqual([]);
+    });
+
+    it('is not removed under those who have it', async () => {
+      const made = disks(method);
+      const { disk } = await made.prepare(TASK, AGENT, 64 * MEBI, USER);
+      const file = join(disk.workspace, 'file');
+      writeFileSync(file, 'kept');
+      await made.prepare(OTHER, AGENT, 64 * MEBI, USER);
+      await made.release(OTHER, AGENT);
+      const busy = { code: 'workspace.busy', kind: 'unavailable' };
+      await made.use(OTHER, ({ workspace }) =>
+        Promise.all([
+          expect(made.remove(TASK)).rejects.toMatchObject(busy),
+          expect(made.remove(OTHER))
+            .rejects.toMatchObject(busy)
+            .then(() => expect(existsSync(workspace)).toBe(true)),
+        ]),
+      );
+      expect(readFileSync(file, 'utf8')).toBe('kept');
+      await made.release(TASK, AGENT);
+      for (const task of [TASK, OTHER]) await made.remove(task);
+      expect(readdirSync(workspaces)).toEqual([]);
+    });
+
+    it('is removed as soon as the last one has left', async () => {
+      const made = disks(method);
+      await made.prepare(TASK, AGENT, 64 * MEBI, USER);
+      let removing: Promise<void> | undefined;
+      await made.use(TASK, ({ workspace }) => {
+        removing = made.remove(TASK);
+        return made.release(TASK, AGENT).then(() => expect(existsSync(workspace)).toBe(true));
+      });
+      await removing;
+      expect(readdirSync(workspaces)).toEqual([]);
+      expect(await attached()).toBe(0);
+    });
+
     it('says how much is on it', async () => {
       const made = disks(method);
-      const { disk } = await made.prepare(TASK, 64 * MEBI, USER);
+      const { disk } = await made.prepare(TASK, AGENT, 64 * MEBI, USER);
       const before = (await made.used(TASK)) ?? NaN;
       expect(before).toBeLessThan(MEBI / 10);
       writeFileSync(join(disk.home, 'ten'), Buffer.alloc(10 * MEBI, 1));
@@ -131,12 +204,12 @@ describe.each(['measured', 'filesystem'] as const)('the disk of a task, %s', (me
 
     it('empties its /tmp, whatever is in there', async () => {
       const made = disks(method);
-      const { disk } = await made.prepare(TASK, 64 * MEBI, USER);
+      const { disk } = await made.prepare(TASK, AGENT, 64 * MEBI, USER);
       const inode = statSync(disk.tmp).ino;
       const mess = `cd '${disk.tmp}'; mkdir -m 0 locked; : > "$(printf 'no\\377utf8')"; ln -s / root; mkfifo pipe; ${DEEP}`;
       execFileSync('chown', ['-R', `${USER.uid}`, disk.tmp]);
       execFileSync('sh', ['-ec', mess]);
-      await made.prepare(TASK, 64 * MEBI, USER);
+      await made.prepare(TASK, AGENT, 64 * MEBI, USER);
       expect(readdirSync(disk.tmp)).toEqual([]);
       expect(statSync(disk.tmp).ino).toBe(inode); // a container at its gate has it mounted
     });
@@ -145,7 +218,7 @@ describe.each(['measured', 'filesystem'] as const)('the disk of a task, %s', (me
 
 describeAsRoot('a disk that is a file system', () => {
   it.each([16, 100, 1024])('gives the agent %i MiB: not less, and not more', async (size) => {
-    await disks('filesystem').prepare(TASK, size * MEBI, USER);
+    await disks('filesystem').prepare(TASK, AGENT, size * MEBI, USER);
     const { errors } = agent('cat /dev/zero > all; sync');
     expect(errors).toContain('No space left');
     const { size: got } = statSync(join(workspaces, TASK, 'workspace/all'));
@@ -156,7 +229,7 @@ describeAsRoot('a disk that is a file system', () => {
   });
 
   it('is full when there is no room for another name', async () => {
-    await disks('filesystem').prepare(TASK, 16 * MEBI, USER);
+    await disks('filesystem').prepare(TASK, AGENT, 16 * MEBI, USER);
     const { errors } = agent('i=0; while : > $i; do i=$((i+1)); done');
     expect(errors).toContain('No space left');
     expect(await disks('filesystem').isFull(TASK, 16 * MEBI)).toBe(true);
@@ -164,19 +237,19 @@ describeAsRoot('a disk that is a file system', () => {
 
   it('gives the host back what was deleted', async () => {
     const made = disks('filesystem');
-    await made.prepare(TASK, 256 * MEBI, USER);
+    await made.prepare(TASK, AGENT, 256 * MEBI, USER);
     agent('head -c 200M /dev/zero > big; sync; rm big');
-    await made.release(TASK);
+    await made.release(TASK, AGENT);
     expect(bytesOnHost()).toBeLessThan(30 * MEBI);
   });
 
   it('grows and shrinks with its limit, and says when it can not', async () => {
     const made = disks('filesystem');
     const capacity = async (limit: number | null) => {
-      const { caveat } = await made.prepare(TASK, limit, USER);
+      const { caveat } = await made.prepare(TASK, AGENT, limit, USER);
       const free =
         Number(execFileSync('stat', ['-f', '-c', '%a', join(workspaces, TASK)], { encoding: 'utf8' })) * 4096;
-      await made.release(TASK);
+      await made.release(TASK, AGENT);
       return { caveat, free };
     };
     const roughly = (mebi: number) => ({ caveat: null, free: expect.closeTo(mebi * MEBI, -5.8) as number });
@@ -186,14 +259,14 @@ describeAsRoot('a disk that is a file system', () => {
     expect(await capacity(20 * MEBI)).toEqual(roughly(20));
     expect((await capacity(null)).free).toBeGreaterThan(1024 * MEBI);
     expect(await capacity(100 * MEBI)).toEqual(roughly(100));
-    await made.prepare(TASK, 100 * MEBI, USER);
+    await made.prepare(TASK, AGENT, 100 * MEBI, USER);
     agent('head -c 60M /dev/urandom > big');
     const sum = execFileSync('sha256sum', [join(workspaces, TASK, 'workspace/big')]);
-    await made.release(TASK);
+    await made.release(TASK, AGENT);
     const { caveat, free } = await capacity(16 * MEBI);
     expect(caveat).toContain('more than the disk limit');
     expect(free).toBe(0);
-    await made.prepare(TASK, 16 * MEBI, USER);
+    await made.prepare(TASK, AGENT, 16 * MEBI, USER);
     expect(execFileSync('sha256sum', [join(workspaces, TASK, 'workspace/big')])).toEqual(sum);
     expect(agent('head -c 1 /dev/zero > more')).toMatchObject({
       errors: expect.stringContaining('No space left') as string,
@@ -201,7 +274,7 @@ describeAsRoot('a disk that is a file system', () => {
   });
 
   it('lets nothing on it become a device or a right', async () => {
-    const { disk } = await disks('filesystem').prepare(TASK, 16 * MEBI, USER);
+    const { disk } = await disks('filesystem').prepare(TASK, AGENT, 16 * MEBI, USER);
     execFileSync('mknod', ['-m', '666', join(disk.workspace, 'zero'), 'c', '1', '5']);
     expect(agent('head -c 1 zero')).toMatchObject({ errors: expect.stringContaining('Permission denied') as string });
     execFileSync('sh', ['-c', `cp "$(command -v id)" id && chmod 4755 id`], { cwd: disk.workspace });
@@ -209,29 +282,29 @@ describeAsRoot('a disk that is a file system', () => {
   });
 
   it('goes on after a kill with what is mounted or attached, and is let go of when nobody wants it', async () => {
-    await disks('filesystem').prepare(TASK, 32 * MEBI, USER);
-    await disks('filesystem').prepare(OTHER, 32 * MEBI, USER);
+    await disks('filesystem').prepare(TASK, AGENT, 32 * MEBI, USER);
+    await disks('filesystem').prepare(OTHER, AGENT, 32 * MEBI, USER);
     agent('echo kept > file');
     // Another process, as after a kill: nothing in memory.
     const next = disks('filesystem');
-    await next.prepare(TASK, 32 * MEBI, USER);
+    await next.prepare(TASK, AGENT, 32 * MEBI, USER);
     expect(await mounted()).toHaveLength(2);
     expect(await attached()).toBe(2);
     await next.reconcile(() => Promise.resolve(new Set([OTHER])));
     expect(await mounted()).toHaveLength(2);
     await next.reconcile(() => Promise.resolve(new Set()));
     expect(await mounted()).toEqual([join(workspaces, TASK)]);
-    await next.release(TASK);
+    await next.release(TASK, AGENT);
     // Attached and not mounted: killed between the two.
     execFileSync('losetup', ['-f', join(workspaces, `${TASK}.img`)]);
     expect(await attached()).toBe(1);
     await next.reconcile(() => Promise.resolve(new Set()));
     expect(await attached()).toBe(0);
     execFileSync('losetup', ['-f', join(workspaces, `${TASK}.img`)]);
-    await next.prepare(TASK, 32 * MEBI, USER);
+    await next.prepare(TASK, AGENT, 32 * MEBI, USER);
     expect(await attached()).toBe(1);
     expect(agent('grep kept file')).toMatchObject({ code: 0 });
-    await next.release(TASK);
+    await next.release(TASK, AGENT);
     await next.reconcile(() => Promise.resolve(new Set()));
     expect(await attached()).toBe(0);
   });
@@ -240,7 +313,7 @@ describeAsRoot('a disk that is a file system', () => {
     mkdirSync(workspaces);
     writeFileSync(join(workspaces, `${TASK}.img.partial`), 'torn');
     const made = disks('filesystem');
-    await made.prepare(TASK, 16 * MEBI, USER);
+    await made.prepare(TASK, AGENT, 16 * MEBI, USER);
     expect(readdirSync(workspaces).toSorted()).toEqual([TASK, `${TASK}.img`]);
     writeFileSync(join(workspaces, `${OTHER}.img.partial`), 'torn');
     await made.reconcile(() => Promise.resolve(new Set()));
@@ -249,29 +322,30 @@ describeAsRoot('a disk that is a file system', () => {
 
   it('is repaired after a power cut', async () => {
     const made = disks('filesystem');
-    await made.prepare(TASK, 32 * MEBI, USER);
+    await made.prepare(TASK, AGENT, 32 * MEBI, USER);
     agent('for i in 1 2 3 4 5 6 7 8 9; do echo kept > file$i; done; sync; head -c 5M /dev/zero > late');
     // What would be on the disk of a machine that stops now.
     execFileSync('cp', ['--sparse=always', join(workspaces, `${TASK}.img`), join(workspaces, `${OTHER}.img`)]);
-    await made.prepare(OTHER, 32 * MEBI, USER);
+    await made.prepare(OTHER, AGENT, 32 * MEBI, USER);
     expect(readFileSync(join(workspaces, OTHER, 'workspace/file9'), 'utf8')).toBe('kept\n');
   });
 
   it('is told apart from one that can not be mounted', async () => {
     mkdirSync(workspaces);
     writeFileSync(join(workspaces, `${TASK}.img`), Buffer.alloc(64 * 1024, 7));
-    const failed = disks('filesystem').prepare(TASK, 16 * MEBI, USER);
+    const failed = disks('filesystem').prepare(TASK, AGENT, 16 * MEBI, USER);
     await expect(failed).rejects.toMatchObject({ code: 'workspace.disk_unavailable' });
   });
 
   it('is never removed through what somebody else has mounted', async () => {
     const made = disks('measured');
-    const { disk } = await made.prepare(TASK, null, USER);
+    const { disk } = await made.prepare(TASK, AGENT, null, USER);
     const precious = join(directory, 'precious');
     mkdirSync(precious);
     writeFileSync(join(precious, 'file'), 'kept');
     mkdirSync(join(disk.workspace, 'inside'));
     execFileSync('mount', ['--bind', precious, join(disk.workspace, 'inside')]);
+    await made.release(TASK, AGENT);
     await expect(made.remove(TASK)).rejects.toThrow('mounted');
     expect(readFileSync(join(precious, 'file'), 'utf8')).toBe('kept');
     execFileSync('umount', [join(disk.workspace, 'inside')]);
@@ -295,9 +369,9 @@ describe('a checkout of the time before disks', () => {
     before();
     const made = disks('filesystem');
     expect(await made.list()).toEqual([TASK]);
-    expect(await made.prepare(TASK, 64 * MEBI, USER)).toMatchObject({ method: 'measured' });
+    expect(await made.prepare(TASK, AGENT, 64 * MEBI, USER)).toMatchObject({ method: 'measured' });
     expectMoved();
-    await made.prepare(TASK, 64 * MEBI, USER);
+    await made.prepare(TASK, AGENT, 64 * MEBI, USER);
     expectMoved();
   });
 
@@ -312,7 +386,7 @@ describe('a checkout of the time before disks', () => {
     const made = disks('measured');
     expect(await made.list()).toEqual([TASK]);
     expect(await made.use(TASK, ({ workspace }) => Promise.resolve(existsSync(join(workspace, 'file'))))).toBe(true);
-    await made.prepare(TASK, null, USER);
+    await made.prepare(TASK, AGENT, null, USER);
     expectMoved();
   });
 });

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -11,7 +12,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -173,6 +174,32 @@ describe('a rescue', () => {
     expect(git(gitDir, 'show', `${rescued!.commit_sha}:broken.txt`)).toBe('broken');
   });
 
+  it.each([
+    ['cat-file', 'kill -9 $$'],
+    ['rev-list', 'kill -9 $$'],
+    ['pack-objects', 'kill -9 $$'],
+    ['index-pack', 'kill -9 $$'],
+    ['index-pack', 'echo "fatal: write error: No space left on device" >&2; exit 128'],
+    ['index-pack', 'sleep 60'],
+  ])('fails, rather than leave commits out, when git %s ends by "%s"', async (command, end) => {
+    const { tree, directory } = await workspace();
+    write(directory, 'by-agent', 'x\n');
+    git(directory, 'add', '-A');
+    git(directory, ...AUTHOR, 'commit', '-qm', 'By the agent');
+    const bin = mkdtempSync(join(root, 'bin-'));
+    const real = execFileSync('sh', ['-c', 'command -v git']).toString().trim();
+    const script = `#!/bin/sh\ncase " $* " in *" ${command} "*) ${end} ;; esac\nexec ${real} "$@"\n`;
+    writeFileSync(join(bin, 'git'), script, { mode: 0o755 });
+    const environment = { PATH: `${bin}:${process.env['PATH']}` };
+    const failing = new GitWorld({ home: world.home, environment });
+    const remotes = new GitRemotes(failing.config, new AddressPolicy(['127.0.0.1/32']));
+    const broken = new GitWorkTrees(new WorkTreeReader(failing.config, failing.git, failing.repositories), remotes);
+    const patience = end.startsWith('sleep') ? AbortSignal.timeout(2_000) : signal;
+    await expect(broken.rescue(tree, crypto.randomUUID(), patience)).rejects.toThrow();
+    const rescued = await trees.rescue(tree, crypto.randomUUID(), signal);
+    expect(rescued?.left_out).toEqual([]);
+  });
+
   it('reads changed files only the second time', async () => {
     const { tree, directory } = await workspace();
     write(directory, 'new', 'x'.repeat(100));
@@ -267,6 +294,17 @@ describe('a commit', () => {
     expect(await trees.commit(next, by, signal)).toMatchObject({ committed: false, commit });
   });
 
+  it('leaves the branch where it is when an agent has gone on meanwhile', async () => {
+    const { tree, directory, gitDir } = await workspace();
+    write(directory, 'README.md', 'changed\n');
+    const before = git(gitDir, 'for-each-ref', '--format=%(refname) %(objectname)', 'refs/kandev', 'refs/heads');
+    const confirm = () => Promise.reject(new Error('it works again'));
+    await expect(trees.commit(tree, { ...by, confirm }, signal)).rejects.toThrow('it works again');
+    const heads = (list: string) => list.split('\n').filter((line) => !line.includes('/worktree '));
+    const after = git(gitDir, 'for-each-ref', '--format=%(refname) %(objectname)', 'refs/kandev', 'refs/heads');
+    expect(heads(after)).toEqual(heads(before));
+  });
+
   it('stands on the own commits of the agent', async () => {
     const { tree, directory, gitDir } = await workspace();
     write(directory, 'by-agent', 'x\n');
@@ -330,6 +368,139 @@ describe('a commit', () => {
     await expect(trees.push(of, { user_id: null, secrets: [secret] }, signal)).rejects.toMatchObject({ why: 'secret' });
     expect(git(remote, 'for-each-ref', '--format=%(refname)')).not.toContain('kandev');
   });
+});
+
+describe('what belongs to another task', () => {
+  const by = { author: ANA, message: 'Mend it', branch: 'kandev/x' };
+
+  /** A task whose ignored secret was rescued, and a second task of the same repository. */
+  async function neighbours() {
+    const victim = await workspace({ ...FILES, '.gitignore': '.env\n' });
+    write(victim.directory, '.env', SECRET);
+    const rescued = await trees.rescue(victim.tree, crypto.randomUUID(), signal);
+    const { gitDir, remote } = victim;
+    const { directory, task_id, base_commit } = await world.clone({ repository_url: remote });
+    const known = { repository_url: remote, branch_commit: null, pushed_commit: null };
+    const tree: WorkTree = { ...known, task_id, base_commit, root: directory };
+    const secret = git(gitDir, 'rev-parse', `${rescued!.commit_sha}:.env`).trim();
+    return { tree, directory, gitDir, rescued: rescued!, secret, disk: world.disk(task_id), remote };
+  }
+  const SECRET = 'PASSWORD=of the victim\n';
+
+  it('is not got by naming it in a ref', async () => {
+    const { tree, directory, rescued, gitDir, disk, remote } = await neighbours();
+    for (const name of ['x', 'kandev/x', 'main']) {
+      mkdirSync(join(directory, '.git/refs/heads/kandev'), { recursive: true });
+      write(directory, `.git/refs/heads/${name}`, `${rescued.commit_sha}\n`);
+    }
+    write(directory, '.git/HEAD', 'ref: refs/heads/x\n');
+    write(directory, 'mine', 'mine\n');
+    const { commit, left_out } = await trees.commit(tree, by, signal);
+    expect(left_out).toContainEqual(
+      expect.objectContaining({ path: '.git/refs/heads/x', why: expect.stringContaining('not its own') }),
+    );
+    expect(git(gitDir, 'log', '-1', '--format=%P', commit!).trim()).toBe(tree.base_commit);
+    const of = { task_id: tree.task_id, base_commit: tree.base_commit, repository_url: remote, branch: 'kandev/x' };
+    await trees.push({ ...of, commit: commit! }, { user_id: null, secrets: [] }, signal);
+    expect(has(remote, commit!)).toBe(true);
+    expect(has(remote, rescued.commit_sha)).toBe(false);
+
+    const mine = await trees.rescue(tree, crypto.randomUUID(), signal);
+    expect(mine!.left_out.map(({ path }) => path)).toContain('.git/refs/heads/x');
+    rmSync(directory, { recursive: true });
+    mkdirSync(directory);
+    await trees.restore({ ...tree, ref: mine!.ref }, disk, USER, signal);
+    expect(has(directory, tree.base_commit!)).toBe(true);
+    expect(has(directory, rescued.commit_sha)).toBe(false);
+    expect(existsSync(join(directory, '.env'))).toBe(false);
+    expect(existsSync(join(directory, 'mine'))).toBe(true);
+  });
+
+  it.each(['absent', 'under its name, as something else'])('is not got by a commit that names it (%s)', async (how) => {
+    const { tree, directory, secret, rescued } = await neighbours();
+    const listed = `100644 blob ${secret}\tstolen\n`;
+    const say = (input: string, ...args: string[]): string =>
+      execFileSync('git', ['-c', 'safe.directory=*', ...args], { cwd: directory, input, encoding: 'utf8' }).trim();
+    const made = say(listed, 'mktree', '--missing');
+    const evil = git(directory, ...AUTHOR, 'commit-tree', '-m', 'x', '-p', tree.base_commit!, made).trim();
+    const heir = git(directory, ...AUTHOR, 'hash-object', '-t', 'commit', '-w', '--literally', parented()).trim();
+    write(directory, '.git/refs/heads/evil', `${evil}\n`);
+    write(directory, '.git/refs/heads/heir', `${heir}\n`);
+    if (how !== 'absent') {
+      const decoy = say('decoy\n', 'hash-object', '-w', '--stdin');
+      mkdirSync(join(directory, '.git/objects', secret.slice(0, 2)), { recursive: true });
+      copyFileSync(
+        join(directory, '.git/objects', decoy.slice(0, 2), decoy.slice(2)),
+        join(directory, '.git/objects', secret.slice(0, 2), secret.slice(2)),
+      );
+    }
+    const { left_out } = await trees.commit(tree, by, signal);
+    expect(left_out.map(({ path }) => path).toSorted()).toEqual(['.git/refs/heads/evil', '.git/refs/heads/heir']);
+
+    function parented(): string {
+      const path = join(root, `commit-${crypto.randomUUID()}`);
+      const person = 'a <a@example.com> 0 +0000';
+      const tip = git(directory, 'rev-parse', 'HEAD^{tree}').trim();
+      const content = `tree ${tip}\nparent ${rescued.commit_sha}\nauthor ${person}\ncommitter ${person}\n\nx\n`;
+      writeFileSync(path, content);
+      return path;
+    }
+  });
+
+  it('does not keep the agent from its own: an old file that is back, its own commits once they were restored', async () => {
+    const { tree, directory, gitDir } = await workspace();
+    const { remote } = { remote: tree.repository_url! };
+    write(directory, 'README.md', 'two\n');
+    git(directory, ...AUTHOR, 'commit', '-qam', 'Two');
+    git(directory, 'push', '-q', remote, 'HEAD:refs/heads/main');
+    const { directory: next, task_id, base_commit } = await world.clone({ repository_url: remote });
+    write(next, 'README.md', 'one\n');
+    git(next, ...AUTHOR, 'commit', '-qam', 'One again');
+    const mine: WorkTree = { ...tree, task_id, base_commit, root: next };
+    const head = git(next, 'rev-parse', 'HEAD').trim();
+    expect(await trees.commit(mine, by, signal)).toMatchObject({ commit: head, left_out: [] });
+    const rescued = await trees.rescue(mine, crypto.randomUUID(), signal);
+    rmSync(next, { recursive: true });
+    mkdirSync(next);
+    await trees.restore({ ...mine, ref: rescued!.ref }, world.disk(task_id), USER, signal);
+    expect(await trees.commit(mine, by, signal)).toMatchObject({ left_out: [] });
+    expect(git(gitDir, 'for-each-ref', '--format=%(refname)')).toContain(`${task_id}/restored`);
+    await trees.forget(mine);
+    expect(git(gitDir, 'for-each-ref', '--format=%(refname)')).not.toContain(`${task_id}/restored`);
+  });
+});
+
+function has(repository: string, id: string): boolean {
+  return spawnSync('git', ['-c', 'safe.directory=*', 'cat-file', '-e', id], { cwd: repository }).status === 0;
+}
+
+it('takes what a row names and our repository lacks for nothing', async () => {
+  const { tree, directory } = await workspace();
+  write(directory, 'new', 'new');
+  const lost = { ...tree, branch_commit: 'b'.repeat(40), pushed_commit: 'c'.repeat(40) };
+  expect(await trees.rescue(lost, crypto.randomUUID(), signal)).toMatchObject({ left_out: [] });
+  const by = { author: ANA, message: 'x', branch: 'kandev/x' };
+  expect(await trees.commit(lost, by, signal)).toMatchObject({ committed: true });
+});
+
+it('reads nothing where the disk is nearly full, and fetches nothing', async () => {
+  const { tree, directory, remote } = await workspace();
+  write(directory, 'new', 'new');
+  Object.assign(world.config.workspace, { min_free_bytes: Number.MAX_SAFE_INTEGER });
+  await expect(trees.rescue(tree, crypto.randomUUID(), signal)).rejects.toMatchObject({ kind: 'unavailable' });
+  await expect(world.clone({ repository_url: remote })).rejects.toMatchObject({ code: 'workspace.disk_unavailable' });
+});
+
+it('does not wait for rules that git would take minutes for', async () => {
+  const { tree, directory } = await workspace();
+  const name = 'a'.repeat(200);
+  const deep = 'a/'.repeat(60);
+  mkdirSync(join(directory, deep), { recursive: true });
+  write(directory, `${deep}${name}`, 'x\n');
+  write(directory, '.gitignore', `${'**/a/'.repeat(30)}b\n${'*a'.repeat(60)}b\n*.log\n`);
+  write(directory, 'x.log', 'ignored\n');
+  const { files } = await trees.compare(tree, null, AbortSignal.timeout(20_000));
+  expect(files.map(({ path }) => path).toSorted()).toEqual(['.gitignore', `${deep}${name}`]);
 });
 
 it('leaves no scratch files', async () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WORKSPACE_FAULT_POINTS } from '../../src/common/ops/fault-points.js';
@@ -10,6 +10,7 @@ import type { TestUser } from '../support/test-user.js';
 import { until } from '../support/until.js';
 
 const WORKER = 'worker';
+const SECRET = 'allow-listed-value-4711';
 const FILES = { 'README.md': 'one\n', 'src/a.txt': 'a\n'.repeat(20), '.gitignore': '*.log\n' };
 
 interface Rescue {
@@ -81,7 +82,7 @@ const rescuesOf = async (id: string) =>
   (await admin.must<{ rescues: Rescue[] }>(200, 'GET', `/tasks/${id}/rescues`)).rescues;
 
 describe('the workspace of a task', () => {
-  beforeAll(() => open());
+  beforeAll(() => open({ OPENAI_API_KEY: SECRET }));
   afterAll(() => server.dispose());
 
   it('is compared, committed and pushed', async () => {
@@ -127,13 +128,29 @@ describe('the workspace of a task', () => {
     await run(id);
     expect(readFileSync(join(directory, 'by-agent.txt'), 'utf8')).toBe('by agent\n');
     expect(await admin.must<Diff>(200, 'GET', `/tasks/${id}/diff`)).toMatchObject({ total_files: 1 });
-    const audit = await admin
-      .must<{ events: { action: string }[] }>(200, 'GET', `/audit?subject_id=${id}`)
-      .catch(() => undefined);
-    if (audit)
-      expect(audit.events.map(({ action }) => action)).toEqual(
-        expect.arrayContaining(['workspace.committed', 'workspace.pushed', 'workspace.removed']),
-      );
+    const { events } = await admin.must<{ events: { action: string }[] }>(200, 'GET', `/audit?subject_id=${id}`);
+    const actions = ['workspace.committed', 'workspace.pushed', 'workspace.removed'];
+    expect(events.map(({ action }) => action)).toEqual(expect.arrayContaining(actions));
+  });
+
+  it('shows and pushes no secret that its agents may have been given', async () => {
+    const command = ['sh', '-c', 'echo "two $KEY three" > leak.txt'];
+    const environment_vars = { KEY: '${OPENAI_API_KEY}' };
+    await admin.createAgentType({ name: 'leaker', runtime: 'process', command, environment_vars });
+    const { id, directory } = await worked({ agent_type: 'leaker' });
+    expect(readFileSync(join(directory, 'leak.txt'), 'utf8')).toContain(SECRET);
+    writeFileSync(join(directory, 'more.txt'), 'by hand\n');
+    const { files } = await admin.must<Diff>(200, 'GET', `/tasks/${id}/diff`);
+    expect(files.find(({ path }) => path === 'leak.txt')?.patch).toContain('+two [redacted] three');
+    const text = await fetch(`${server.url}/api/v1/tasks/${id}/diff?format=text`, {
+      headers: { authorization: `Bearer ${admin.token}` },
+    });
+    const patch = await text.text();
+    expect(patch).toContain('+two [redacted] three');
+    expect(patch).toContain('+by hand');
+    expect(JSON.stringify(files) + patch).not.toContain(SECRET);
+    await admin.must(200, 'POST', `/tasks/${id}/commit`, { message: 'With a secret' });
+    expect((await admin.post(`/tasks/${id}/push`, {})).body).toMatchObject({ status: 409, code: 'push.secret_found' });
   });
 
   it('is rescued when it goes, and comes back', async () => {
@@ -203,25 +220,76 @@ describe('the workspace of a task', () => {
   });
 
   it('stays when what is in it can not be saved', async () => {
-    const { id, directory, remote } = await worked();
-    const [row] = await query<{ base_commit: string }>(
-      server.database.url,
-      `select base_commit from workspaces where task_id = $1`,
-      [id],
-    );
-    await query(server.database.url, `update workspaces set base_commit = repeat('d', 40) where task_id = $1`, [id]);
+    const { id, directory } = await worked();
+    const scratch = join(server.home, 'git/scratch');
+    rmSync(scratch, { recursive: true, force: true });
+    writeFileSync(scratch, 'in the way');
     expect((await admin.delete(`/tasks/${id}/workspace`)).body).toMatchObject({
       status: 503,
       code: 'workspace.rescue_failed',
     });
     expect(existsSync(join(directory, 'by-agent.txt'))).toBe(true);
     expect(await state(id)).toBe('READY');
-    expect(remote).toBeDefined();
-    await query(server.database.url, `update workspaces set base_commit = $2 where task_id = $1`, [
-      id,
-      row!.base_commit,
-    ]);
+    rmSync(scratch);
     await admin.must(200, 'DELETE', `/tasks/${id}/workspace`);
+  });
+
+  it('stays with work that a rescue can not keep, until somebody asks', async () => {
+    const { id, directory } = await worked();
+    writeFileSync(join(directory, 'disk.img'), '');
+    truncateSync(join(directory, 'disk.img'), 1024 ** 4);
+    const old = `update workspaces set last_used_at = now() - interval '31 days' where task_id = $1`;
+    await query(server.database.url, old, [id]);
+    await server.stop();
+    await server.start();
+    await until('the server to say so', () => server.log.includes('a workspace stays'));
+    expect(await state(id)).toBe('READY');
+    expect(existsSync(join(directory, 'disk.img'))).toBe(true);
+    expect(await rescuesOf(id)).toEqual([]);
+    const { rescue } = await admin.must<{ rescue: Rescue }>(200, 'DELETE', `/tasks/${id}/workspace`);
+    expect(rescue.left_out.map(({ path }) => path)).toEqual(['disk.img']);
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  it('comes back once, whoever asks at the same time', async () => {
+    const { id, directory } = await worked();
+    new DirtyWorkTree(directory, 77).soil(join(server.directory, 'canary'));
+    const before = treeHash(directory);
+    const { rescue } = await admin.must<{ rescue: Rescue }>(200, 'DELETE', `/tasks/${id}/workspace`);
+    const answers = await Promise.all([1, 2, 3].map(() => admin.post(`/rescues/${rescue.id}/restore`, {})));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(treeHash(directory)).toBe(before);
+    expect(await state(id)).toBe('READY');
+  });
+
+  it('comes back before a run or not at all', async () => {
+    const { id, directory } = await worked();
+    writeFileSync(join(directory, 'mine'), 'mine');
+    const { rescue } = await admin.must<{ rescue: Rescue }>(200, 'DELETE', `/tasks/${id}/workspace`);
+    const [restored] = await Promise.all([admin.post(`/rescues/${rescue.id}/restore`, {}), run(id)]);
+    if (restored.status === 200) expect(readFileSync(join(directory, 'mine'), 'utf8')).toBe('mine');
+    else {
+      expect(restored.body).toMatchObject({ status: 409 });
+      expect(existsSync(join(directory, 'mine'))).toBe(false);
+      await admin.must(200, 'DELETE', `/tasks/${id}/workspace`);
+      await admin.must(200, 'POST', `/rescues/${rescue.id}/restore`, {});
+      expect(readFileSync(join(directory, 'mine'), 'utf8')).toBe('mine');
+    }
+    expect(readFileSync(join(directory, 'by-agent.txt'), 'utf8')).toBe('by agent\n');
+  });
+
+  it('is committed before it goes or not at all', async () => {
+    const { id, directory } = await worked();
+    const before = treeHash(directory);
+    const [committed, removed] = await Promise.all([
+      admin.post<{ code?: string }>(`/tasks/${id}/commit`, {}),
+      admin.delete<{ rescue: Rescue }>(`/tasks/${id}/workspace`),
+    ]);
+    expect(removed.status).toBe(200);
+    expect([200, 404]).toContain(committed.status);
+    expect(existsSync(directory)).toBe(false);
+    await admin.must(200, 'POST', `/rescues/${removed.body.rescue.id}/restore`, {});
+    expect(treeHash(directory)).toBe(before);
   });
 
   it('is not committed or removed while an agent works in it', async () => {
@@ -241,15 +309,28 @@ describe('the workspace of a task', () => {
 });
 
 describe('the budget of workspaces', () => {
-  beforeAll(() => open({ KANDEV_WORKSPACE_BUDGET_BYTES: '1' }));
+  beforeAll(() => open({ KANDEV_WORKSPACE_BUDGET_BYTES: '12000000' }));
   afterAll(() => server.dispose());
 
   it('takes the longest unused first', async () => {
-    const { id } = await worked();
+    const ids: string[] = [];
+    for (const hours of [1, 3, 2]) {
+      const { id, directory } = await worked();
+      writeFileSync(join(directory, 'large'), Buffer.alloc(8_000_000, id));
+      const old = `update workspaces set measured_at = null, last_used_at = now() - make_interval(hours => $2::int)
+        where task_id = $1`;
+      await query(server.database.url, old, [id, hours]);
+      ids.push(id);
+    }
     await server.stop();
     await server.start();
-    await until('the workspace to go', async () => (await state(id)) === 'REMOVED');
-    expect(await rescuesOf(id)).toMatchObject([{ reason: 'budget' }]);
+    const [first, second, third] = [ids[1]!, ids[2]!, ids[0]!];
+    await until('two workspaces to go', async () => (await state(second)) === 'REMOVED');
+    const gone = `select task_id from workspaces where removed_at is not null order by removed_at`;
+    const rows = await query<{ task_id: string }>(server.database.url, gone);
+    expect(rows.map(({ task_id }) => task_id)).toEqual([first, second]);
+    expect(await rescuesOf(first)).toMatchObject([{ reason: 'budget' }]);
+    expect(await state(third)).toBe('READY');
   });
 });
 

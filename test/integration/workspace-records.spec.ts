@@ -1,18 +1,29 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Config } from '../../src/common/config/config.js';
-import { WorkspaceRecords, type WorkspaceRow } from '../../src/modules/agent/app/workspace-records.js';
+import type { WorkspaceRow } from '../../src/modules/agent/app/agent-rows.js';
+import { WorkspaceRecords } from '../../src/modules/agent/app/workspace-records.js';
+import { DomainError } from '../../src/common/errors/domain-error.js';
 import { query } from '../support/database.js';
 import { openTestDatabase, type TestDatabase } from '../support/orm.js';
 
 const HOST = crypto.randomUUID();
 const READY = { disk_method: 'measured', disk_limit_bytes: 1024 ** 3 } as const;
 
+/** Of workspaces whose removal was cut off: how it ends. */
+let resumed: 'READY' | 'REMOVED' | undefined;
+const removals = {
+  resume: async ({ task_id }: WorkspaceRow) => {
+    if (resumed === undefined) throw new DomainError('unavailable', 'workspace.busy', 'not now');
+    await set(task_id, `state = '${resumed}'`);
+  },
+};
+
 let database: TestDatabase;
 let records: WorkspaceRecords;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  records = new WorkspaceRecords({ host_id: HOST } as Config, database.transactions);
+  records = new WorkspaceRecords({ host_id: HOST } as Config, database.transactions, removals);
 });
 afterAll(() => database.close());
 
@@ -39,6 +50,19 @@ it('knows a workspace before its files are there, and what it was made from afte
     disk_limit_bytes: 1024 ** 3,
   });
   expect(await records.read(crypto.randomUUID())).toBeUndefined();
+});
+
+it('forgets the commits of the branch when the workspace is of another repository, and only then', async () => {
+  const wanted = await checkout();
+  await records.preparing(wanted);
+  const [branch_commit, pushed_commit] = ['b'.repeat(40), 'c'.repeat(40)];
+  await set(
+    wanted.task_id,
+    `state = 'REMOVED', branch_commit = '${branch_commit}', pushed_commit = '${pushed_commit}'`,
+  );
+  expect(await records.preparing(wanted)).toMatchObject({ branch_commit, pushed_commit });
+  const other = { ...wanted, repository_url: 'https://example.com/other.git' };
+  expect(await records.preparing(other)).toMatchObject({ branch_commit: null, pushed_commit: null });
 });
 
 it('keeps what a workspace was made from, whatever the task says now, and that it was used', async () => {
@@ -76,6 +100,19 @@ it('begins anew where a workspace was removed or is on another host; its branch 
       branch: wanted.work_branch,
     });
   }
+});
+
+it.each([
+  ['READY', 'READY'],
+  ['REMOVED', 'PREPARING'],
+] as const)('goes on with a removal that was cut off, which ends as %s', async (ended, state) => {
+  const wanted = await checkout();
+  await records.preparing(wanted);
+  await records.ready(wanted.task_id, { base_commit: null, base_branch: null, ...READY });
+  await set(wanted.task_id, `state = 'REMOVING'`);
+  resumed = ended;
+  expect(await records.preparing(wanted)).toMatchObject({ state });
+  resumed = undefined;
 });
 
 it('is not used while it is being removed', async () => {

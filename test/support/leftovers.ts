@@ -15,8 +15,7 @@ export async function leftovers(home: string): Promise<string[]> {
   const { Volumes: volumes } = await docker.listVolumes({ filters });
   return [
     ...containers.map(({ Names, State }) => `container ${Names.join(' ')} (${State})`),
-    // One network serves all agents of a home whose mode is `open`, and stays.
-    ...networks.filter(({ Name }) => !Name.startsWith('kandev-open-')).map(({ Name }) => `network ${Name}`),
+    ...networks.map(({ Name }) => `network ${Name}`),
     ...(volumes ?? []).map(({ Name }) => `volume ${Name}`),
     ...OF_ATTEMPTS.flatMap((name) => entries(join(home, name)).filter((entry) => ATTEMPT.test(entry))),
     ...entries(join(home, 'workspaces')).filter((entry) => entry.includes('.partial')),

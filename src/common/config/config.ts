@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
@@ -26,19 +26,21 @@ export class ConfigError extends Error {}
 const MIN_SECRET_LENGTH = 32; // 256 bits of a hex or base64 secret, the least RFC 7518 allows for HS256 keys
 // Passable, not readable: a server run by root gives the database's files below to another account. What is private has 0700.
 const HOME_MODE = 0o711;
+/** Below the home, for the server's user alone. Made at start: whether the home can be used is known before anything runs. */
+const PRIVATE = ['secrets', 'credentials', 'git'];
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /**
  * Reads the environment and the YAML file (`KANDEV_CONFIG`, else `config.yaml` in the home), environment first.
  * Creates `KANDEV_HOME` and, on first start, the host id and a signing secret in it.
- * @throws ConfigError when a value is wrong or missing.
+ * @throws ConfigError when a value is wrong or missing, and when the home can't be written to.
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const home = resolve(env.KANDEV_HOME || join(homedir(), '.kandev'));
   const file = env.KANDEV_CONFIG ? resolve(env.KANDEV_CONFIG) : join(home, 'config.yaml');
   const parsed = parse(merge(readYaml(file, Boolean(env.KANDEV_CONFIG)), env));
   makeDirectory(home, HOME_MODE);
-  makeDirectory(join(home, 'secrets'), 0o700);
+  for (const name of PRIVATE) makeDirectory(join(home, name), 0o700);
   return Object.freeze({
     ...parsed,
     home,
@@ -109,7 +111,19 @@ function isDefaultSecret(secret: string): boolean {
 }
 
 function makeDirectory(directory: string, mode: number): void {
-  mkdirSync(directory, { recursive: true, mode });
+  try {
+    mkdirSync(directory, { recursive: true, mode });
+    accessSync(directory, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw notWritable(directory, error);
+  }
+}
+
+function notWritable(path: string, error: unknown): ConfigError {
+  const { code } = error as NodeJS.ErrnoException;
+  return new ConfigError(
+    `KANDEV_HOME: ${path} can't be written to (${code}); give it to the server's user, or name another directory`,
+  );
 }
 
 /** The file's content; written first if it is not there. `wx` makes a race between two starts harmless. */
@@ -117,7 +131,7 @@ function keep(file: string, make: () => string): string {
   try {
     writeFileSync(file, `${make()}\n`, { flag: 'wx', mode: 0o600 });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw notWritable(file, error);
   }
   return readFileSync(file, 'utf8').trim();
 }

@@ -69,6 +69,9 @@ import { Redactors } from './app/redactors.js';
 import { ResultArtifacts } from './app/result-artifacts.js';
 import { ReleaseAgentHandler, StopAgentHandler, StopInstanceHandler } from './app/stop-agent.js';
 import { UsageSampler } from './app/usage-sampler.js';
+import { TaskLocks } from './app/task-locks.js';
+import { TornCopies } from './app/torn-copies.js';
+import { TaskSecrets } from './app/task-secrets.js';
 import { WorkspaceRecords } from './app/workspace-records.js';
 import { AgentFiles } from './domain/agent-files.js';
 import { AgentInstance } from './domain/agent-instance.entity.js';
@@ -131,12 +134,14 @@ export const agentEntities = [
       InstanceJournal,
       ...[ArtifactSources, ArtifactGatherer, ArtifactCollector, ResultArtifacts],
       LaunchSpecs,
+      TaskLocks,
+      TaskSecrets,
       WorkspaceRecords,
       AttemptSupplies,
       AttemptTools,
       AttemptSupervisor,
       OrphanSweeper,
-      DeletedTasks,
+      ...[DeletedTasks, TornCopies],
     ],
     ...[AgentMetrics, InstanceCondition, AgentLooks, UsageSampler, HoldAgentHandler, CanHoldAgentHandler],
     ...[LaunchAgentHandler, StopAgentHandler, StopInstanceHandler, ReleaseAgentHandler],

@@ -37,7 +37,7 @@ export class ChangesController {
       [PATCH]: { schema: { type: 'string' } },
     },
   })
-  @ApiProblems(400, 401, [404, 'task.not_found', 'workspace.not_found'])
+  @ApiProblems(400, 401, [404, 'task.not_found', 'workspace.not_found'], [503, 'workspace.busy'])
   async diff(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') taskId: string,
@@ -64,6 +64,7 @@ export class ChangesController {
     [404, 'task.not_found', 'workspace.not_found'],
     [409, 'run.live', 'idempotency.key_reused'],
     ...([413, 415] as const),
+    [503, 'workspace.busy'],
   )
   commit(
     @CurrentActor() actor: Actor,

@@ -7,7 +7,7 @@ import { CHANGE_KINDS, type ChangeKind, type Comparison, type FileChange, type L
 
 export const SHA = '9fceb02d0ae598e95dc970b74767f19372d61af8';
 const COMMIT = { type: 'string', nullable: true, example: SHA } as const;
-const MAX_PATH = 4096; // of any system that git runs on
+const MAX_PATH = 1000; // percent-encoded it has to fit into a request line
 const MAX_MESSAGE = 10_000; // characters; a page of reasons
 
 /** Which part of a diff, and how it is written. */

@@ -62,7 +62,7 @@ export class RescuesController {
       ...(['rescue.task_deleted', 'rescue.elsewhere'] as const),
     ],
     ...([413, 415] as const),
-    [503, 'workspace.rescue_failed'],
+    [503, 'workspace.rescue_failed', 'workspace.busy'],
   )
   restore(
     @CurrentActor() actor: Actor,

@@ -1,3 +1,4 @@
+import type { Selectable } from 'kysely';
 import type { InferKyselyDB } from '@mikro-orm/postgresql';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import type { AgentInstanceView } from '../contracts/agent.types.js';
@@ -59,3 +60,6 @@ export function toView(
     stopped_at: toTimestamp(row.stopped_at),
   };
 }
+
+/** A row of `workspaces`. */
+export type WorkspaceRow = Selectable<AgentDB['workspaces']>;

@@ -23,11 +23,14 @@ export class AttemptLaunch {
    * @throws AttemptFailure; Fenced; the signal's reason
    */
   async bringUp(instance: AgentInstance, signal: AbortSignal): Promise<void> {
-    const { status, id } = instance;
+    const { status, id, sandbox } = instance;
+    if (status === 'STARTING' && sandbox && sandbox.differences.length > 0) throw mismatch(sandbox.differences);
     // Where nothing was made yet, an engine that is away is the user's to know; later it is ours to wait for.
-    const toLaunch = status === 'PENDING' || (status === 'STARTING' && (await this.hasNotBegun(id)));
-    if (toLaunch) await this.launch(instance, signal);
-    else await this.tools.supplies.reopen(instance, this.refused);
+    const toLaunch = status === 'PENDING' || (status === 'STARTING' && (await this.hasNotBegun(instance)));
+    if (toLaunch) return this.launch(instance, signal);
+    await this.tools.supplies.reopen(instance, this.refused);
+    // Looked at, and perhaps not let through yet: nothing is prepared again where an agent may be at work.
+    if (status === 'STARTING' && !signal.aborted) await this.runtime.begin(id);
   }
 
   /** Told in the stream, so that people see why an agent can't do what it wants. */
@@ -36,7 +39,8 @@ export class AttemptLaunch {
   };
 
   /** Whether the agent's command is still to come: nothing is made, or it waits at the gate. */
-  private async hasNotBegun(agentId: string): Promise<boolean> {
+  private async hasNotBegun({ id: agentId, sandbox }: AgentInstance): Promise<boolean> {
+    if (sandbox?.probe) return false; // the row says that all is well; what the agent may write says nothing
     if (await this.tools.runDirectories.hasBegun(agentId)) return false;
     const { state } = await this.runtime.inspect(agentId);
     return (

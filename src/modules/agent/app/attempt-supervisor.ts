@@ -61,7 +61,7 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
     const letGo = new AbortController();
     const before = known?.done ?? Promise.resolve();
     const done = before
-      .then(() => this.keepGoing(attempt, claim, letGo.signal))
+      .then(() => this.lookAfter(attempt, claim, letGo.signal))
       .finally(() => {
         if (this.byRun.get(run_id)?.letGo === letGo) this.byRun.delete(run_id);
       });
@@ -112,6 +112,13 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
         await sleep(Math.min(200 * 2 ** tries, MAX_PAUSE_MS), undefined, { signal }).catch(() => undefined);
       }
     }
+  }
+
+  private async lookAfter(attempt: Attempt, claim: Claim, signal: AbortSignal): Promise<void> {
+    await this.keepGoing(attempt, claim, signal);
+    await attempt.letGo().catch((error: unknown) => {
+      this.logger.warn({ err: error, agent_id: claim.agent_id }, 'an attempt could not be let go of');
+    });
   }
 
   private async giveUp(attempt: Attempt, claim: Claim): Promise<void> {

@@ -8,10 +8,12 @@ import { Gateways, type RefusalReport } from '../domain/gateways.js';
 import { engineLimits } from '../domain/resource-limits.js';
 import { RunDirectories } from '../domain/run-directory.js';
 import { AttemptFailure } from '../domain/outcome.js';
-import { diskLimitText, TaskDisks } from '../domain/task-disks.js';
+import { diskLimitText, TaskDisks, type TaskDisk } from '../domain/task-disks.js';
 import { workBranch } from '../domain/work-branch.js';
 import { Workspaces, type Checkout } from '../domain/workspaces.js';
+import { inTurn } from './attempt-turn.js';
 import { LaunchSpecs } from './launch-spec.js';
+import { TaskLocks } from './task-locks.js';
 import { WorkspaceRecords } from './workspace-records.js';
 
 /** What was put in place for an attempt. */
@@ -32,6 +34,7 @@ export interface Tellers {
 export class AttemptSupplies {
   // oxlint-disable-next-line max-params -- one for each of the things that an agent finds
   constructor(
+    private readonly locks: TaskLocks,
     private readonly disks: TaskDisks,
     private readonly workspaces: Workspaces,
     private readonly records: WorkspaceRecords,
@@ -52,6 +55,24 @@ export class AttemptSupplies {
     signal: AbortSignal,
   ): Promise<Supplied> {
     const { user } = this.specs;
+    const disk = await inTurn({ locks: this.locks, taskId: task.id }, report, signal, () =>
+      this.prepareWorkspace(instance, task, report, signal),
+    );
+    await this.runDirectories.prepare(instance.id, this.specs.briefing(instance, task), user);
+    faultPoint('run_directory.prepared');
+    const granted = await this.credentials.grant(instance, user, disk.home);
+    faultPoint('credentials.granted');
+    const gateway_directory = await this.gateways.open(instance, user, refused);
+    return { spec: this.specs.make(instance, task, { disk, gateway_directory, granted }), granted };
+  }
+
+  private async prepareWorkspace(
+    instance: AgentInstance,
+    task: AttemptTask,
+    report: ProgressReport,
+    signal: AbortSignal,
+  ): Promise<TaskDisk> {
+    const { user } = this.specs;
     const limit = engineLimits(instance.resource_limits ?? {}).disk_bytes ?? null;
     const row = await this.records.preparing({
       ...{ task_id: task.id, board_id: task.board_id, repository_url: task.repository_url, branch: task.branch },
@@ -61,22 +82,18 @@ export class AttemptSupplies {
       ...{ task_id: task.id, repository_url: row.repository_url, branch: row.base_branch },
       ...{ work_branch: row.branch ?? workBranch(task.id, task.title), requested_by: instance.requested_by ?? null },
     };
-    const { disk, method, caveat } = await this.disks.prepare(task.id, limit, user);
+    const { disk, method, caveat } = await this.disks.prepare(task.id, instance.id, limit, user);
     if (caveat !== null) report(caveat);
     faultPoint('disk.prepared');
     const found = await this.workspaces.prepare(checkout, disk, user, report, signal);
     faultPoint('workspace.in_place');
     await this.records.ready(task.id, { ...found, disk_method: method, disk_limit_bytes: limit });
-    await this.runDirectories.prepare(instance.id, this.specs.briefing(instance, task), user);
-    faultPoint('run_directory.prepared');
-    const granted = await this.credentials.grant(instance, user, disk.home);
-    faultPoint('credentials.granted');
-    const gateway_directory = await this.gateways.open(instance, user, refused);
-    return { spec: this.specs.make(instance, task, { disk, gateway_directory, granted }), granted };
+    return disk;
   }
 
   /** After a restart: what lives in this process for an agent that runs. */
   async reopen(instance: AgentInstance, refused: RefusalReport): Promise<void> {
+    this.disks.hold(instance.task_id, instance.id);
     await this.gateways.open(instance, this.specs.user, refused);
     await this.credentials.reopen(instance.id);
   }
@@ -88,8 +105,9 @@ export class AttemptSupplies {
     return new AttemptFailure('agent.disk_limit', diskLimitText(disk_bytes));
   }
 
-  /** The server lets go of the attempt, the agent lives on: what lives in this process ends. */
-  async letGo(agentId: string): Promise<void> {
+  /** The server lets go of the attempt, the agent may live on: what lives in this process ends. Again: nothing. */
+  async letGo(agentId: string, taskId: string): Promise<void> {
+    this.disks.letGo(taskId, agentId);
     await this.gateways.close(agentId);
     await this.credentials.letGo(agentId);
   }
@@ -101,7 +119,7 @@ export class AttemptSupplies {
     faultPoint('credentials.revoked');
     await this.runDirectories.remove(agentId);
     await this.records.used(taskId);
-    await this.disks.release(taskId);
+    await this.disks.release(taskId, agentId);
     faultPoint('disk.released');
   }
 

@@ -34,7 +34,7 @@ export class Attempt {
   constructor(
     private readonly claim: Claim,
     private readonly task: AttemptTask,
-    instance: AgentInstance,
+    private readonly instance: AgentInstance,
     private readonly tools: AttemptTools,
   ) {
     this.runtime = tools.runtimes.get(instance.runtime);
@@ -43,20 +43,22 @@ export class Attempt {
   }
 
   /**
-   * Resolves when the attempt has ended, or was found ended. `signal` lets go of it: the agent lives on.
-   * @throws Fenced; the signal's reason; whatever stands in the way (database, engine): call again
+   * Resolves when the attempt has ended, or was found ended. `signal` ends the call: the agent lives on.
+   * @throws Fenced; the signal's reason; whatever stands in the way (database, engine): call again, and until then the
+   *   agent has its gateway and its keys. Whoever does not call again calls `letGo`
    */
   async run(signal: AbortSignal): Promise<void> {
     const instance = await this.tools.journal.read(this.claim);
-    try {
-      if (instance.isLive()) {
-        if (instance.stop_requested_at) this.stopWish.abort(new StopWished());
-        if (await this.isUp(instance, signal)) await this.follow(instance, signal);
-      }
-    } finally {
-      await this.tools.supplies.letGo(instance.id);
+    if (instance.isLive()) {
+      if (instance.stop_requested_at) this.stopWish.abort(new StopWished());
+      if (await this.isUp(instance, signal)) await this.follow(instance, signal);
     }
     await this.cleanUp(instance);
+  }
+
+  /** This server looks after the attempt no more: what lives in this process for its agent ends. Of one that is over: nothing. */
+  async letGo(): Promise<void> {
+    await this.tools.supplies.letGo(this.claim.agent_id, this.instance.task_id);
   }
 
   /** Ends the agent: asks first, kills after the grace time; `force` kills at once. The wish itself is in the row. */
@@ -91,10 +93,11 @@ export class Attempt {
     await this.runtime.stop(this.claim.agent_id, 0);
   }
 
-  /** The server gives up on the attempt for a reason of its own. */
+  /** The server gives up on the attempt for a reason of its own. The agent goes first: no row ends while it may run. */
   async giveUp(failure: AttemptFailure): Promise<void> {
-    await this.tools.journal.ended(this.claim, failed(failure), []);
+    this.killedFor ??= failure;
     await this.runtime.remove(this.claim.agent_id);
+    await this.tools.journal.ended(this.claim, failed(this.killedFor), []);
   }
 
   /** Brings the agent up unless it is; false when that has ended the attempt. */

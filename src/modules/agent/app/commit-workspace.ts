@@ -9,6 +9,7 @@ import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import { workBranch } from '../domain/work-branch.js';
 import { WorkTrees, type Author, type Committed, type LeftOut } from '../domain/work-trees.js';
 import type { AgentDB } from './agent-rows.js';
+import { TaskLocks } from './task-locks.js';
 import { PATIENCE_MS, TaskWorkspaces } from './workspace-access.js';
 
 /** What a commit has come to. */
@@ -23,7 +24,8 @@ export interface CommitView {
 
 /**
  * Commits what is in a task's workspace, and the agent's own commits with it, to the task's branch in our repository.
- * @throws DomainError `task.not_found`, `board.forbidden`, `workspace.not_found`, `run.live`, `idempotency.key_reused`
+ * @throws DomainError `task.not_found`, `board.forbidden`, `workspace.not_found`, `run.live`, `idempotency.key_reused`,
+ *   `workspace.busy`
  */
 export class CommitWorkspaceCommand extends Command<CommitView> {
   constructor(
@@ -39,12 +41,14 @@ export class CommitWorkspaceCommand extends Command<CommitView> {
 
 @CommandHandler(CommitWorkspaceCommand)
 export class CommitWorkspaceHandler implements ICommandHandler<CommitWorkspaceCommand> {
+  // oxlint-disable-next-line max-params -- who may, what there is, by what, alone, and two records of it
   constructor(
     private readonly queries: QueryBus,
     private readonly idempotency: Idempotency,
     private readonly audit: AuditLog,
     private readonly workspaces: TaskWorkspaces,
     private readonly trees: WorkTrees,
+    private readonly locks: TaskLocks,
   ) {}
 
   /** Git first, then the row: after a kill between them the same files are committed again, and the first is nobody's. */
@@ -53,13 +57,22 @@ export class CommitWorkspaceHandler implements ICommandHandler<CommitWorkspaceCo
     const task = await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
     const before = await this.idempotency.answered<CommitView>(actor, once);
     if (before) return before;
+    // Nobody waits for an attempt that is getting ready; what others do with the workspace ends sooner.
+    await this.workspaces.requireStill(task_id);
+    return this.locks.exclusively(task_id, () => this.commit(command, task.title));
+  }
+
+  private async commit(command: CommitWorkspaceCommand, title: string): Promise<CommitView> {
+    const { actor, task_id, once } = command;
     const row = await this.workspaces.row(task_id);
     await this.workspaces.requireStill(task_id);
-    const branch = row.branch ?? workBranch(task_id, task.title);
-    const message = command.message ?? task.title;
+    const branch = row.branch ?? workBranch(task_id, title);
+    const message = command.message ?? title;
     const author = await this.author(actor);
+    // A paused agent may have gone on while its files were read: then it is not known what they were.
+    const confirm = () => this.workspaces.requireStill(task_id);
     const done = await this.workspaces.with(row, (tree) =>
-      this.trees.commit(tree, { author, message, branch }, AbortSignal.timeout(PATIENCE_MS)),
+      this.trees.commit(tree, { author, message, branch, confirm }, AbortSignal.timeout(PATIENCE_MS)),
     );
     return this.idempotency.run(actor, once, (tx) => this.record(tx, command, { ...done, branch }));
   }

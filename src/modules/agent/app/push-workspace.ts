@@ -5,11 +5,12 @@ import { Command } from '../../../common/bus/contracts.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
-import { Credentials } from '../domain/credentials.js';
+import { AttemptFailure } from '../domain/outcome.js';
 import { PushRefused, WorkTrees } from '../domain/work-trees.js';
-import type { AgentDB } from './agent-rows.js';
+import type { AgentDB, WorkspaceRow } from './agent-rows.js';
+import { TaskSecrets } from './task-secrets.js';
 import { noWorkspace, PATIENCE_MS } from './workspace-access.js';
-import { WorkspaceRecords, type WorkspaceRow } from './workspace-records.js';
+import { WorkspaceRecords } from './workspace-records.js';
 
 /** What was pushed, and where to. */
 export interface PushView {
@@ -44,7 +45,7 @@ export class PushWorkspaceHandler implements ICommandHandler<PushWorkspaceComman
     private readonly transactions: Transactions,
     private readonly audit: AuditLog,
     private readonly records: WorkspaceRecords,
-    private readonly credentials: Credentials,
+    private readonly secrets: TaskSecrets,
     private readonly trees: WorkTrees,
   ) {}
 
@@ -54,10 +55,10 @@ export class PushWorkspaceHandler implements ICommandHandler<PushWorkspaceComman
     if (!row) throw noWorkspace();
     const { of, lease } = pushable(row);
     const { user_id } = actor;
-    const { secrets } = await this.credentials.forGit(user_id);
+    const secrets = await this.secrets.of(task_id, user_id);
     const by = { user_id, secrets, ...(force ? { lease } : {}) };
     const { message } = await this.trees.push(of, by, AbortSignal.timeout(PATIENCE_MS)).catch((error: unknown) => {
-      throw error instanceof PushRefused ? refusalOf(error) : error;
+      throw refusalOf(error);
     });
     const { repository_url, branch, commit } = of;
     await this.transactions.run(async (tx) => {
@@ -82,7 +83,17 @@ function nothingToPush(text: string): DomainError {
   return new DomainError('conflict', 'workspace.nothing_to_push', text);
 }
 
-function refusalOf({ why, message }: PushRefused): DomainError {
+function refusalOf(error: unknown): unknown {
+  if (error instanceof AttemptFailure) return unreachable(error.message);
+  if (error instanceof Error && error.name === 'TimeoutError') return unreachable('it took too long.');
+  return error instanceof PushRefused ? refused(error) : error;
+}
+
+function unreachable(why: string): DomainError {
+  return new DomainError('unavailable', 'push.unreachable', `The remote could not be reached: ${why}`);
+}
+
+function refused({ why, message }: PushRefused): DomainError {
   switch (why) {
     case 'rejected':
       return new DomainError('conflict', 'push.rejected', `The remote has refused it: ${message}`);
@@ -97,6 +108,6 @@ function refusalOf({ why, message }: PushRefused): DomainError {
     case 'refused_address':
       return new DomainError('conflict', 'push.address_refused', message);
     default:
-      return new DomainError('unavailable', 'push.unreachable', `The remote could not be reached: ${message}`);
+      return unreachable(message);
   }
 }

@@ -10,7 +10,7 @@ import { toRescueView, type RescueView } from './rescue.queries.js';
 /**
  * Rescues what is only in a task's workspace, and frees its disk. `rescue` is null where there was nothing to rescue.
  * @throws DomainError `task.not_found`, `board.forbidden`, `workspace.not_found`, `run.live`, `workspace.removing`,
- *   `workspace.rescue_failed`
+ *   `workspace.rescue_failed`, `workspace.busy`
  */
 export class RemoveWorkspaceCommand extends Command<{ rescue: RescueView | null }> {
   constructor(
@@ -31,7 +31,7 @@ export class RemoveWorkspaceHandler implements ICommandHandler<RemoveWorkspaceCo
 
   async execute({ actor, task_id }: RemoveWorkspaceCommand): Promise<{ rescue: RescueView | null }> {
     await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
-    const id = await this.rescuer.remove(task_id, { reason: 'requested', actor });
+    const id = await this.rescuer.remove(task_id, { reason: 'requested', actor, gives_up: true });
     if (id === null) return { rescue: null };
     const rescues = this.transactions.kysely<AgentDB>().selectFrom('rescues').selectAll();
     return { rescue: toRescueView(await rescues.where('id', '=', id).executeTakeFirstOrThrow()) };

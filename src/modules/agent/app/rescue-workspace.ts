@@ -10,10 +10,10 @@ import { faultPoint } from '../../../common/ops/fault-points.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import type { RescueReason } from '../domain/rescue.entity.js';
 import { TaskDisks } from '../domain/task-disks.js';
-import { WorkTrees, type Rescued } from '../domain/work-trees.js';
-import type { AgentDB } from './agent-rows.js';
-import { NO_LIVE_AGENT, noWorkspace, runLive, workTreeOf } from './workspace-access.js';
-import type { WorkspaceRow } from './workspace-records.js';
+import { losesWork, WorkTrees, type Rescued } from '../domain/work-trees.js';
+import type { AgentDB, WorkspaceRow } from './agent-rows.js';
+import { TaskLocks } from './task-locks.js';
+import { busyOr, NO_LIVE_AGENT, noWorkspace, runLive, workTreeOf } from './workspace-access.js';
 
 /** Names the rescues of workspaces: the same again after a kill. */
 const RESCUES = '7b1f0c1e-3a5c-5b64-9f43-6a1f4f6a2c11';
@@ -23,7 +23,12 @@ const HOURS = 3_600_000;
 export interface RemovalWish {
   reason: RescueReason;
   actor: Actor;
+  /** What can't be kept may go, as long as it is named: somebody has asked for just that. Else the workspace stays. */
+  gives_up: boolean;
 }
+
+/** A removal that a kill has cut off, or that nobody has asked for, gives up nothing. */
+const RESUMED: RemovalWish = { reason: 'requested', actor: SYSTEM, gives_up: false };
 
 /**
  * Removes workspaces, and keeps what is only there first. The order makes a kill harmless wherever it strikes: the row
@@ -35,24 +40,56 @@ export class WorkspaceRescuer {
   private readonly logger = new Logger(WorkspaceRescuer.name);
   private readonly busy = new Set<string>();
 
+  // oxlint-disable-next-line max-params -- rows, files, disks, the lock on them, and the record
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly transactions: Transactions,
     private readonly audit: AuditLog,
     private readonly disks: TaskDisks,
     private readonly trees: WorkTrees,
+    private readonly locks: TaskLocks,
   ) {}
 
   /**
    * Removes a workspace; goes on with a removal that was cut off. Returns the id of the rescue, null where there was
    * nothing to rescue.
-   * @throws DomainError `workspace.not_found`, `run.live`, `workspace.removing`, `workspace.rescue_failed`
+   * @throws DomainError `workspace.not_found`, `run.live`, `workspace.removing`, `workspace.rescue_failed`,
+   *   `workspace.kept`, `workspace.busy`
    */
   async remove(taskId: string, wish: RemovalWish, signal = AbortSignal.timeout(HOURS)): Promise<string | null> {
+    this.requireIdle(taskId);
+    await this.refuseLive(taskId); // nobody waits for an attempt that is getting ready
+    return this.locks.exclusively(taskId, async () => this.removeHeld(taskId, wish, signal));
+  }
+
+  /** Its removal is not under way. @throws DomainError `workspace.removing` */
+  requireIdle(taskId: string): void {
     if (this.busy.has(taskId)) throw removing();
+  }
+
+  /** The same for who has the task's lock. */
+  async removeHeld(taskId: string, wish: RemovalWish, signal = AbortSignal.timeout(HOURS)): Promise<string | null> {
+    return this.finish(taskId, () => this.claim(taskId), wish, signal);
+  }
+
+  /**
+   * For an attempt, which has the task's lock, and may be live itself: no agent is let into a workspace that is
+   * REMOVING, so what a kill has cut off is finished first. It may come to stay as well: look at the row again.
+   * @throws DomainError `workspace.rescue_failed`, `workspace.kept`, `workspace.busy`
+   */
+  async resume(row: WorkspaceRow): Promise<void> {
+    await this.finish(row.task_id, () => Promise.resolve(row), RESUMED, AbortSignal.timeout(HOURS));
+  }
+
+  private async finish(
+    taskId: string,
+    claim: () => Promise<WorkspaceRow>,
+    wish: RemovalWish,
+    signal: AbortSignal,
+  ): Promise<string | null> {
     this.busy.add(taskId);
     try {
-      const row = await this.claim(taskId);
+      const row = await claim();
       faultPoint('workspace.removing');
       const rescueId = row.removed_at ? null : await this.save(row, wish, signal);
       faultPoint('rescue.recorded');
@@ -62,9 +99,20 @@ export class WorkspaceRescuer {
       const gone = { state: 'REMOVED' as const, size_bytes: null, measured_at: null, updated_at: new Date() };
       await this.update(taskId, gone);
       return rescueId;
+    } catch (error) {
+      throw busyOr(error);
     } finally {
       this.busy.delete(taskId);
     }
+  }
+
+  private async refuseLive(taskId: string): Promise<void> {
+    const rows = this.transactions.kysely<AgentDB>().selectFrom('workspaces').select('task_id');
+    const row = await rows
+      .where('task_id', '=', taskId)
+      .where(sql<boolean>`not (${NO_LIVE_AGENT})`)
+      .executeTakeFirst();
+    if (row) throw runLive();
   }
 
   /** From here on no attempt begins in it. */
@@ -89,13 +137,15 @@ export class WorkspaceRescuer {
     throw runLive();
   }
 
-  private async save(row: WorkspaceRow, { reason, actor }: RemovalWish, signal: AbortSignal): Promise<string | null> {
+  private async save(row: WorkspaceRow, wish: RemovalWish, signal: AbortSignal): Promise<string | null> {
     const { task_id } = row;
+    const { reason } = wish;
     try {
       const id = await this.rescueId(task_id);
       const rescued = await this.disks.use(task_id, (disk) => this.trees.rescue(workTreeOf(row, disk), id, signal));
+      if (rescued && !wish.gives_up && losesWork(rescued.left_out)) throw keptWhole(rescued.left_out.length);
       faultPoint('rescue.kept');
-      await this.record(row, rescued ? { ...rescued, id } : null, { reason, actor });
+      await this.record(row, rescued ? { ...rescued, id } : null, wish);
       return rescued ? id : null;
     } catch (error) {
       // It stays as it was, for whoever wants to use it or look into it; the next try may do better.
@@ -150,6 +200,11 @@ export class WorkspaceRescuer {
     const rows = this.transactions.kysely<AgentDB>().updateTable('workspaces').set(change);
     await rows.where('task_id', '=', taskId).execute();
   }
+}
+
+function keptWhole(count: number): DomainError {
+  const text = `The workspace has files or commits that a rescue can not keep (${count} things left out), so it stays until somebody removes it.`;
+  return new DomainError('conflict', 'workspace.kept', text);
 }
 
 function removing(): DomainError {

@@ -8,11 +8,10 @@ import { Transactions } from '../../../common/persistence/transactions.js';
 import type { TaskView } from '../../task/contracts/task.types.js';
 import { workBranch } from '../domain/work-branch.js';
 import { WorkTrees } from '../domain/work-trees.js';
-import type { AgentDB } from './agent-rows.js';
+import type { AgentDB, WorkspaceRow } from './agent-rows.js';
 import { WorkspaceRescuer } from './rescue-workspace.js';
 import type { RescueRow } from './rescue.queries.js';
 import { hasChanges, NO_LIVE_AGENT, PATIENCE_MS, runLive, TaskWorkspaces } from './workspace-access.js';
-import type { WorkspaceRow } from './workspace-records.js';
 
 /** Makes room for what is brought back: a row of its own that says PREPARING, and a workspace with nothing in it. */
 @Injectable()
@@ -26,7 +25,8 @@ export class RestorePlaces {
   ) {}
 
   /**
-   * The row of the task's workspace, no longer of one that was there. One without changes makes room.
+   * The row of the task's workspace, no longer of one that was there. One without changes makes room. For who has the
+   * task's lock.
    * @throws DomainError `run.live`, `workspace.has_changes`, `workspace.removing`
    */
   async claim(
@@ -67,8 +67,18 @@ export class RestorePlaces {
       return likeness === 'other' && (await this.trees.isUnchanged(tree, signal)) ? 'unchanged' : likeness;
     });
     if (now === 'other') throw hasChanges();
-    // Commits that are nowhere else are rescued even so.
-    if (now === 'unchanged') await this.rescuer.remove(there.task_id, { reason: 'requested', actor });
+    if (now !== 'unchanged') return;
+    // Commits that are nowhere else are rescued even so; what can't be is as good as a change.
+    const wish = { reason: 'requested' as const, actor, gives_up: false };
+    await this.rescuer.removeHeld(there.task_id, wish).catch((error: unknown) => {
+      throw error instanceof DomainError && error.code === 'workspace.kept' ? hasChanges() : error;
+    });
+  }
+
+  /** Refuses at once where it would have to wait long for the task's lock. @throws DomainError `run.live`, `workspace.removing` */
+  async refuseBusy(taskId: string): Promise<void> {
+    this.rescuer.requireIdle(taskId);
+    await this.workspaces.requireStill(taskId);
   }
 
   private find(taskId: string): Promise<WorkspaceRow | undefined> {

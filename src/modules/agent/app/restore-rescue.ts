@@ -17,12 +17,14 @@ import type { AgentDB } from './agent-rows.js';
 import { AGENT_USER } from './launch-spec.js';
 import { authorizeRescue, toRescueView, type RescueRow, type RescueView } from './rescue.queries.js';
 import { RestorePlaces } from './restore-places.js';
-import { hasChanges, PATIENCE_MS } from './workspace-access.js';
+import { TaskLocks } from './task-locks.js';
+import { busyOr, hasChanges, PATIENCE_MS } from './workspace-access.js';
 
 /**
  * Brings rescued work back into its task's workspace, or (administrators) into that of another task. Again: the same.
  * @throws DomainError `rescue.not_found`, `board.forbidden`, `rescue.forbidden`, `task.not_found`, `rescue.task_deleted`,
- *   `rescue.elsewhere`, `run.live`, `workspace.has_changes`, `workspace.removing`
+ *   `rescue.elsewhere`, `run.live`, `workspace.has_changes`, `workspace.removing`,
+ *   `workspace.rescue_failed`, `workspace.busy`
  */
 export class RestoreRescueCommand extends Command<RescueView> {
   constructor(
@@ -47,6 +49,7 @@ export class RestoreRescueHandler implements ICommandHandler<RestoreRescueComman
     private readonly places: RestorePlaces,
     private readonly disks: TaskDisks,
     private readonly trees: WorkTrees,
+    private readonly locks: TaskLocks,
   ) {}
 
   async execute(command: RestoreRescueCommand): Promise<RescueView> {
@@ -54,15 +57,24 @@ export class RestoreRescueHandler implements ICommandHandler<RestoreRescueComman
     if (rescue.host_id !== this.config.host_id)
       throw new DomainError('conflict', 'rescue.elsewhere', 'This rescue is on another server.');
     const task = await this.target(command, rescue);
+    await this.places.refuseBusy(task.id);
+    return this.locks
+      .exclusively(task.id, () => this.restore(command, rescue, task))
+      .catch((error: unknown) => {
+        throw busyOr(error);
+      });
+  }
+
+  private async restore(command: RestoreRescueCommand, rescue: RescueRow, task: TaskView): Promise<RescueView> {
     const tree = await this.places.claim(task, rescue, command.actor);
     faultPoint('restore.begun');
     try {
-      const prepared = await this.disks.prepare(task.id, tree.disk_limit_bytes, this.user);
+      const prepared = await this.disks.prepare(task.id, rescue.id, tree.disk_limit_bytes, this.user);
       await this.put(rescue, tree, prepared);
       faultPoint('restore.in_place');
       return await this.record(command, rescue, task.id, prepared);
     } finally {
-      await this.disks.release(task.id);
+      await this.disks.release(task.id, rescue.id);
     }
   }
 
@@ -99,11 +111,15 @@ export class RestoreRescueHandler implements ICommandHandler<RestoreRescueComman
       const db = tx.kysely<AgentDB>();
       const now = new Date();
       const place = { repository_url, base_commit, disk_method: method, measured_at: null, removed_at: null };
-      await db
+      const mine = await db
         .updateTable('workspaces')
         .set({ ...place, state: 'READY', last_used_at: now, updated_at: now })
         .where('task_id', '=', taskId)
-        .execute();
+        .where('host_id', '=', this.config.host_id)
+        .where('state', '=', 'PREPARING')
+        .returning('task_id')
+        .executeTakeFirst();
+      if (!mine) throw taskGone();
       const row = await db
         .updateTable('rescues')
         .set({ restored_at: now })
@@ -115,4 +131,10 @@ export class RestoreRescueHandler implements ICommandHandler<RestoreRescueComman
       return toRescueView(row);
     });
   }
+}
+
+/** Only a task's deletion takes a workspace from who has the lock; what was brought back is rescued with it. */
+function taskGone(): DomainError {
+  const text = 'The task was deleted meanwhile; its workspace is being removed, and what is in it is kept.';
+  return new DomainError('conflict', 'workspace.removing', text);
 }

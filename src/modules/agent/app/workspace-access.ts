@@ -5,10 +5,10 @@ import type { Config } from '../../../common/config/config.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { LIVE_AGENT_STATUSES } from '../domain/agent-state.js';
+import { AttemptFailure } from '../domain/outcome.js';
 import { TaskDisks, type TaskDisk } from '../domain/task-disks.js';
 import type { WorkTree } from '../domain/work-trees.js';
-import type { AgentDB } from './agent-rows.js';
-import type { WorkspaceRow } from './workspace-records.js';
+import type { AgentDB, WorkspaceRow } from './agent-rows.js';
 
 /** A task has no workspace (any more, or on this server). */
 export function noWorkspace(
@@ -28,6 +28,17 @@ export function hasChanges(): DomainError {
   const text =
     'The task has a workspace with changes. Remove it first (its changes are rescued), then bring this back.';
   return new DomainError('conflict', 'workspace.has_changes', text);
+}
+
+/**
+ * What reading or writing a workspace has failed with, for whoever asked: where it took too long, or the disk is not
+ * to be had just now, another try may do better.
+ */
+export function busyOr(error: unknown): unknown {
+  const isSlow = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
+  if (!isSlow && !(error instanceof AttemptFailure)) return error;
+  const why = error instanceof AttemptFailure ? error.message : 'It took too long.';
+  return new DomainError('unavailable', 'workspace.busy', `The workspace can't be worked with just now. ${why}`);
 }
 
 /** Workspaces of tasks for those who work with what is in them. No access checks. */
@@ -51,13 +62,14 @@ export class TaskWorkspaces {
     return row;
   }
 
-  /** Works with a workspace that is there. @throws DomainError `workspace.not_found` */
+  /** Works with a workspace that is there. @throws DomainError `workspace.not_found`, `workspace.busy` */
   async with<T>(row: WorkspaceRow, work: (tree: WorkTree, disk: TaskDisk) => Promise<T>): Promise<T> {
     if (row.host_id !== this.config.host_id) throw noWorkspace('The workspace of this task is on another server.');
     if (row.state !== 'READY') throw noWorkspace();
-    const answer = await this.disks.use(row.task_id, async (disk) => ({
-      value: await work(workTreeOf(row, disk), disk),
-    }));
+    const using = this.disks.use(row.task_id, async (disk) => ({ value: await work(workTreeOf(row, disk), disk) }));
+    const answer = await using.catch((error: unknown) => {
+      throw busyOr(error);
+    });
     if (!answer) throw noWorkspace();
     return answer.value;
   }

@@ -1,15 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { sql, type Selectable } from 'kysely';
+import { sql } from 'kysely';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
+import { DomainError } from '../../../common/errors/domain-error.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { AttemptFailure } from '../domain/outcome.js';
 import type { DiskMethod } from '../domain/task-disks.js';
 import type { CheckedOut, Checkout } from '../domain/workspaces.js';
-import type { AgentDB } from './agent-rows.js';
-
-/** A row of `workspaces`. */
-export type WorkspaceRow = Selectable<AgentDB['workspaces']>;
+import type { AgentDB, WorkspaceRow } from './agent-rows.js';
+import { WorkspaceRescuer } from './rescue-workspace.js';
 
 /** What is known of a workspace once it is there. */
 export interface ReadyWorkspace extends CheckedOut {
@@ -24,17 +23,38 @@ export class WorkspaceRecords {
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly transactions: Transactions,
+    @Inject(WorkspaceRescuer) private readonly rescuer: Pick<WorkspaceRescuer, 'resume'>,
   ) {}
 
   /**
    * The workspace of a task is about to be made, or used again. One that is there keeps what it was made from, and its
-   * branch keeps its name, whatever the task is called by now: use those of the row.
-   * @throws AttemptFailure `workspace.disk_unavailable` while it is being removed
+   * branch keeps its name, whatever the task is called by now: use those of the row. A removal that was cut off is
+   * finished first. For who has the task's lock.
+   * @throws AttemptFailure `workspace.disk_unavailable` when that fails, or another host is removing it
    */
   async preparing(checkout: Checkout & { board_id: string }): Promise<WorkspaceRow> {
+    const row = await this.begin(checkout);
+    if (row) return row;
+    const there = await this.read(checkout.task_id);
+    if (there?.state === 'REMOVING' && there.host_id === this.config.host_id) {
+      // One that could not be saved stays, and is used.
+      await this.rescuer.resume(there).catch((error: unknown) => {
+        if (!(error instanceof DomainError)) throw error;
+      });
+    }
+    const again = await this.begin(checkout);
+    if (again) return again;
+    throw new AttemptFailure(
+      'workspace.disk_unavailable',
+      'The workspace of this task is being removed; what was in it is kept. Start the task again in a moment.',
+    );
+  }
+
+  /** Undefined while it is being removed. */
+  private begin(checkout: Checkout & { board_id: string }): Promise<WorkspaceRow | undefined> {
     const { task_id, board_id, repository_url, branch: base_branch, work_branch: branch } = checkout;
     const { host_id } = this.config;
-    const row = await this.transactions
+    return this.transactions
       .kysely<AgentDB>()
       .insertInto('workspaces')
       .values({ task_id, board_id, host_id, repository_url, base_branch, branch, ...DEFAULTS })
@@ -47,17 +67,14 @@ export class WorkspaceRecords {
             base_branch: kept('base_branch', host_id),
             base_commit: kept('base_commit', host_id),
             branch: sql<string>`coalesce(workspaces.branch, excluded.branch)`,
+            branch_commit: ofSameRepository('branch_commit', host_id),
+            pushed_commit: ofSameRepository('pushed_commit', host_id),
             state: sql<'READY'>`case when ${stays(host_id)} then 'READY' else 'PREPARING' end`,
           })
           .where('workspaces.state', '<>', 'REMOVING'),
       )
       .returningAll()
       .executeTakeFirst();
-    if (row) return row;
-    throw new AttemptFailure(
-      'workspace.disk_unavailable',
-      'The workspace of this task is being removed; what was in it is kept. Start the task again in a moment.',
-    );
   }
 
   /** The workspace is whole. */
@@ -111,5 +128,11 @@ const kept = (column: string, hostId: string) =>
   sql<
     string | null
   >`case when ${stays(hostId)} then workspaces.${sql.ref(column)} else excluded.${sql.ref(column)} end`;
+
+/** Commits of the task's branch mean nothing in another repository. */
+const ofSameRepository = (column: string, hostId: string) =>
+  sql<string | null>`case
+    when (${stays(hostId)}) or workspaces.repository_url is not distinct from excluded.repository_url
+    then workspaces.${sql.ref(column)} end`;
 
 const DEFAULTS = { state: 'PREPARING' as const, created_at: sql<Date>`now()`, ...USED_NOW };

@@ -12,8 +12,7 @@ import { Transactions } from '../../../common/persistence/transactions.js';
 import type { Page, PageRequest } from '../../../common/validation/page.js';
 import { TaskDisks, type DiskMethod } from '../domain/task-disks.js';
 import type { WorkspaceState } from '../domain/workspace.entity.js';
-import type { AgentDB } from './agent-rows.js';
-import type { WorkspaceRow } from './workspace-records.js';
+import type { AgentDB, WorkspaceRow } from './agent-rows.js';
 
 /** A workspace as administrators see it. */
 export interface WorkspaceView {

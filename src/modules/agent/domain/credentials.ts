@@ -62,6 +62,12 @@ export abstract class Credentials {
   /** Agents with copies on this host. */
   abstract list(): Promise<string[]>;
 
+  /**
+   * Everything secret that these users' sources hold now, whatever an agent was given of it, and the values of the
+   * server's variables that agent types may ask for. Null stands for runs that nobody asked for.
+   */
+  abstract knownSecrets(userIds: readonly (string | null)[]): Promise<string[]>;
+
   /** What git on the host may use on behalf of a user. With `use` the audit log hears of it: ask once for each clone. */
   abstract forGit(userId: string | null, use?: GitUse): Promise<GitCredentials>;
 }

@@ -33,17 +33,24 @@ export abstract class TaskDisks {
   abstract method(): Promise<DiskMethod>;
 
   /**
-   * Makes the task's disk if there is none, mounts it, empties `tmp`, gives `home` and `tmp` to `user`. `limit` in
-   * bytes, null for none; a disk that is there gets the new limit, as far as what is on it allows.
+   * Makes the task's disk if there is none, mounts it, empties `tmp`, gives `home` and `tmp` to `user`; from then on
+   * `owner` (an agent, or whoever else works on it) holds it. `limit` in bytes, null for none; a disk that is there
+   * gets the new limit, as far as what is on it allows.
    * @throws AttemptFailure `workspace.disk_unavailable`
    */
-  abstract prepare(taskId: string, limit: number | null, user: AgentUser): Promise<PreparedDisk>;
+  abstract prepare(taskId: string, owner: string, limit: number | null, user: AgentUser): Promise<PreparedDisk>;
+
+  /** After a restart: this owner has the disk, prepared by a server before this one. */
+  abstract hold(taskId: string, owner: string): void;
+
+  /** This server does not look after the owner any more: what is mounted stays, until `reconcile` finds it unwanted. */
+  abstract letGo(taskId: string, owner: string): void;
 
   /** Works with the files of a disk that is there, mounted for that long; undefined where there is no disk. */
   abstract use<T>(taskId: string, work: (disk: TaskDisk) => Promise<T>): Promise<T | undefined>;
 
-  /** The attempt is over: the disk need not be mounted any more. */
-  abstract release(taskId: string): Promise<void>;
+  /** The owner is done with it. The disk is unmounted when nobody else holds or uses it. */
+  abstract release(taskId: string, owner: string): Promise<void>;
 
   /** Bytes that workspace, home and tmp take; null where there is no disk. */
   abstract used(taskId: string): Promise<number | null>;
@@ -51,7 +58,11 @@ export abstract class TaskDisks {
   /** Whether there is no room left on a disk with this limit, in bytes: then a failure is best explained by that. */
   abstract isFull(taskId: string, limit: number): Promise<boolean>;
 
-  /** Unmounts and removes it with all that is on it; absent is fine. */
+  /**
+   * Unmounts and removes it with all that is on it; absent is fine. Waits some seconds for those who hold or use it:
+   * not to be called from within `use`.
+   * @throws DomainError `workspace.busy`
+   */
   abstract remove(taskId: string): Promise<void>;
 
   /** Tasks whose disks are here. */

@@ -10,6 +10,15 @@ export interface LeftOut {
   why: string;
 }
 
+/** Why something is left out that nobody misses: what is ignored and large, and what has no content to keep. */
+export const IGNORED = 'ignored';
+export const NO_FILE = 'a device, FIFO or socket';
+
+/** Whether work is lost with what was left out: all but ignored files, FIFOs, sockets and devices. */
+export function losesWork(leftOut: readonly LeftOut[]): boolean {
+  return leftOut.some(({ why }) => !why.startsWith(IGNORED) && why !== NO_FILE);
+}
+
 /** A workspace's files, and what is known of them. */
 export interface WorkTree {
   task_id: string;
@@ -111,10 +120,13 @@ export abstract class WorkTrees {
   /** The same as one unified diff. The stream fails when git does. */
   abstract patch(tree: WorkTree, path: string | null, signal: AbortSignal): Promise<Readable>;
 
-  /** Commits the work tree, with the agent's own commits below it. */
+  /**
+   * Commits the work tree, with the agent's own commits below it. `confirm` is asked when all is read, and before the
+   * branch moves; what it throws leaves the branch where it is.
+   */
   abstract commit(
     tree: WorkTree,
-    by: { author: Author; message: string; branch: string },
+    by: { author: Author; message: string; branch: string; confirm?: () => Promise<void> },
     signal: AbortSignal,
   ): Promise<Committed>;
 

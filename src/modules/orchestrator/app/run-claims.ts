@@ -11,6 +11,8 @@ export interface ClaimedRun {
   id: string;
   task_id: string;
   agent_type: string;
+  repository_url: string | null;
+  branch: string | null;
   state: RunState;
   attempt: number;
   epoch: number;
@@ -23,6 +25,8 @@ const CLAIMED = [
   'id',
   'task_id',
   'agent_type',
+  'repository_url',
+  'branch',
   'state',
   'attempt',
   'epoch',

@@ -48,7 +48,8 @@ export class RunDriver {
     await this.sync.dispatch(run.id);
     faultPoint('task.dispatched');
     const found = await this.queries.execute(new GetTaskQuery(SYSTEM, run.task_id));
-    const { id, board_id, title, description, repository_url, branch } = found;
+    const { id, board_id, title, description } = found;
+    const { repository_url, branch } = run; // as they were when the run was asked for
     const { inactivity_timeout_seconds, wall_clock_timeout_seconds } = found;
     const task = {
       ...{ id, board_id, title, description, repository_url, branch },

@@ -66,6 +66,7 @@ export class StartRunHandler implements ICommandHandler<StartRunCommand> {
           task_id: task.id,
           board_id: task.board_id,
           agent_type,
+          ...{ repository_url: task.repository_url, branch: task.branch },
           priority: options.force ? FORCED_PRIORITY : (options.priority ?? task.priority),
           waits_for_tasks: open.length > 0,
           requested_by: actor.user_id,

@@ -11,6 +11,9 @@ export const RunSchema = defineEntity({
     /** Of the task; a task never changes its board. */
     board_id: p.uuid(),
     agent_type: p.string().length(100),
+    /** Of the task when the run was asked for: the credentials of who asked are for this, and nothing else. */
+    repository_url: p.string().length(500).nullable(),
+    branch: p.string().length(255).nullable(),
     /** 0 to 10, more is sooner. */
     priority: p.integer().default(0),
     state: p.string().length(20).$type<RunState>().default('QUEUED'),

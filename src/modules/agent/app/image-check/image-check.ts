@@ -71,7 +71,7 @@ export class ImageCheck {
     const task_id = uuidv7();
     for (const id of [agent_id, task_id]) this.live.add(id);
     try {
-      const { disk } = await this.disks.prepare(task_id, null, this.user);
+      const { disk } = await this.disks.prepare(task_id, agent_id, null, this.user);
       const spec: LaunchSpec = {
         ...{ agent_id, run_id: uuidv7(), task_id, image_name: target.image_name, image_id },
         command: target.command,
@@ -85,7 +85,7 @@ export class ImageCheck {
       return await new Trial(spec, tools).run(stop ? STOP_SECONDS : target.patience_seconds, stop, signal);
     } finally {
       await this.runDirectories.remove(agent_id);
-      await this.disks.release(task_id);
+      await this.disks.release(task_id, agent_id);
       await this.disks.remove(task_id);
       for (const id of [agent_id, task_id]) this.live.delete(id);
     }

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable, Inject, Logger } from '@nestjs/common';
@@ -31,9 +30,7 @@ export class CredentialSources {
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly queries: QueryBus,
-  ) {
-    mkdirSync(join(config.home, 'credentials'), { recursive: true, mode: 0o700 });
-  }
+  ) {}
 
   /** Null: there is nothing for them. */
   async of(userId: string | null): Promise<CredentialSource | null> {

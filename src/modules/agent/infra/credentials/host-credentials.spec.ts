@@ -336,6 +336,28 @@ describe('git on the host', () => {
   });
 });
 
+describe('what is known to be secret', () => {
+  it('is everything that somebody has now, and what the server lends', async () => {
+    const folder = own(ANNA, 'anna');
+    writeFileSync(join(folder, 'env'), 'OWN_TOKEN=anna-own-token\nDEBUG=1\n', { mode: 0o600 });
+    own(BERT, 'bert');
+    fill(join(directory, 'server'), 'server');
+    users = [ANNA, BERT];
+    const known = await credentials().knownSecrets([ANNA, null, ANNA]);
+    const key = readFileSync(join(folder, '.ssh/id_ed25519'), 'latin1');
+    expect(known.toSorted()).toEqual(
+      [
+        ...[key, 'anna/password', 'anna%2Fpassword', 'anna-token-in-name', 'annabasicheader', 'anna-own-token'],
+        ...['server-token-github', 'server-key-openai'],
+      ].toSorted(),
+    );
+    users = [ANNA];
+    rmSync(folder, { recursive: true });
+    expect(await credentials().knownSecrets([ANNA])).toContain('server/password');
+    expect(audited).toEqual([]);
+  });
+});
+
 /** Puts something else in the place of the key; there is a secret elsewhere. */
 function replace(ssh: string, by: (at: string, secret: string) => void): void {
   const [at, secret] = [join(ssh, 'id_ed25519'), join(directory, 'secret')];

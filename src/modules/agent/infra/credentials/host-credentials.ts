@@ -14,6 +14,7 @@ import { AttemptFailure } from '../../domain/outcome.js';
 import { Redactor } from '../../domain/redaction.js';
 import { MIN_SECRET_LENGTH } from '../../domain/secret-forms.js';
 import { CredentialSources, type CredentialSource } from './credential-source.js';
+import { environmentFile } from './environment-file.js';
 import { gitAccess } from './git-access.js';
 import { gitCredentials } from './git-credentials.js';
 import { gitconfig } from './gitconfig.js';
@@ -31,6 +32,7 @@ const PROVIDERS: Record<CredentialMount, Provider> = {
   git_credentials: gitCredentials,
   ssh_agent: sshAgent,
 };
+const KINDS = Object.keys(PROVIDERS) as CredentialMount[];
 const NONE: readonly string[] = [];
 
 /** {@link Credentials} of folders on this host. */
@@ -101,6 +103,20 @@ export class HostCredentials extends Credentials {
     return this.store.list();
   }
 
+  async knownSecrets(userIds: readonly (string | null)[]): Promise<string[]> {
+    const { agent, host_environment } = this.config;
+    const secrets = agent.env_allowlist.map((name) => host_environment[name] ?? '');
+    for (const userId of new Set(userIds)) {
+      const source = await this.sources.of(userId);
+      if (!source) continue;
+      const provided = await provide(KINDS, source);
+      const variables = source.from === 'user' ? (await environmentFile(source.folder)).values() : NONE;
+      const git = (await this.forGit(userId)).secrets;
+      secrets.push(...provided.flatMap((one) => one.secrets), ...variables, ...git);
+    }
+    return usable(secrets);
+  }
+
   async forGit(userId: string | null, use?: GitUse): Promise<GitCredentials> {
     const source = await this.sources.of(userId);
     const environment = this.config.host_environment;
@@ -132,7 +148,7 @@ export class HostCredentials extends Credentials {
       granted: {
         files,
         environment: environmentOf(provided, variables.environment),
-        secrets: [...new Set(secrets)].filter((secret) => secret.length >= MIN_SECRET_LENGTH),
+        secrets: usable(secrets),
         granted: [...variables.granted, ...provided.map(({ kind, names }) => ({ kind, names, from }))],
         missing: asked.filter((kind) => !provided.some((one) => one.kind === kind)),
       },
@@ -148,6 +164,11 @@ export class HostCredentials extends Credentials {
     const folder = await this.store.folder(agentId, 'agent', user);
     this.relays.set(agentId, await SshAgentRelay.open(folder, agent_socket, user));
   }
+}
+
+/** Shorter ones stand in every text. */
+function usable(secrets: readonly string[]): string[] {
+  return [...new Set(secrets)].filter((secret) => secret.length >= MIN_SECRET_LENGTH);
 }
 
 async function provide(kinds: readonly CredentialMount[], source: CredentialSource): Promise<Provided[]> {

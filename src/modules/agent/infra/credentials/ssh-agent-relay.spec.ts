@@ -102,6 +102,29 @@ describe('the relay to an SSH agent', () => {
     expect(all.map(({ code }) => code)).toEqual(all.map(() => 0));
   });
 
+  it('keeps no answers for who does not read them', async () => {
+    const [socket, other] = [connect(at('relay/agent.sock')), connect(at('relay/agent.sock'))];
+    const questions = Buffer.from('000000010b'.repeat(10_000), 'hex');
+    let [asked, stuck] = [0, false];
+    socket.on('error', () => undefined).pause();
+    const before = process.memoryUsage();
+    while (!stuck && asked < 400 * questions.length) {
+      asked += questions.length;
+      if (!socket.write(questions)) {
+        const drained = new Promise((resolve) => socket.once('drain', resolve)).then(() => true);
+        stuck = !(await Promise.race([drained, sleep(500).then(() => false)]));
+      }
+    }
+    expect(stuck).toBe(true);
+    const after = process.memoryUsage();
+    expect(after.heapUsed + after.external - before.heapUsed - before.external).toBeLessThan(32 * 1024 * 1024);
+    other.destroy();
+    expect((await through('ssh-add', '-l')).code).toBe(0);
+    const ended = new Promise((resolve) => socket.once('close', resolve));
+    socket.destroy();
+    await ended;
+  });
+
   it('is opened again in the place of one that a killed server has left', async () => {
     const { ino } = statSync(at('relay/agent.sock'));
     const second = await SshAgentRelay.open(at('relay'), at('agent.sock'), OWN);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { chmod, lchown, open, rm, type FileHandle } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -67,7 +68,11 @@ export class SshAgentRelay {
       socket.on('error', () => socket.destroy());
       socket.on('close', () => this.sockets.delete(socket));
     }
-    client.on('close', () => agent.destroy());
+    const gone = new AbortController();
+    client.on('close', () => {
+      agent.destroy();
+      gone.abort();
+    });
     agent.on('close', () => client.destroy());
     try {
       const answers = messages(agent);
@@ -75,7 +80,8 @@ export class SshAgentRelay {
       for await (const question of messages(client)) {
         const answer = isAllowed(question) ? await ask(agent, question, answers) : FAILURE;
         if (!answer) break;
-        client.write(answer);
+        // Who does not read is not asked what else there is: answers pile up nowhere.
+        if (!client.write(answer)) await once(client, 'drain', { signal: gone.signal });
       }
     } catch {
       // a side that breaks the rules, or went away
@@ -100,14 +106,26 @@ function isAllowed(message: Buffer): boolean {
 /** Whole messages, with their lengths before them. @throws Error for one that is too long or empty */
 async function* messages(socket: Socket): AsyncGenerator<Buffer> {
   let pending: Buffer = Buffer.alloc(0);
+  let later: Buffer[] = []; // put together once, when there is enough, and not with every byte that trickles in
+  let missing = HEADER;
   for await (const chunk of socket as AsyncIterable<Buffer>) {
-    pending = Buffer.concat([pending, chunk]);
-    while (pending.length >= HEADER) {
-      const length = pending.readUInt32BE();
-      if (length === 0 || length > MAX_MESSAGE) throw new Error('no message of an SSH agent');
-      if (pending.length < HEADER + length) break;
+    later.push(chunk);
+    missing -= chunk.length;
+    if (missing > 0) continue;
+    pending = Buffer.concat([pending, ...later]);
+    later = [];
+    for (;;) {
+      const length = pending.length < HEADER ? 0 : lengthOf(pending);
+      missing = HEADER + length - pending.length;
+      if (missing > 0) break;
       yield pending.subarray(0, HEADER + length);
       pending = pending.subarray(HEADER + length);
     }
   }
+}
+
+function lengthOf(message: Buffer): number {
+  const length = message.readUInt32BE();
+  if (length === 0 || length > MAX_MESSAGE) throw new Error('no message of an SSH agent');
+  return length;
 }

@@ -1,8 +1,9 @@
-import { chmod, lchown, lstat, mkdir, readdir, rename, rmdir } from 'node:fs/promises';
+import { chmod, lchown, lstat, mkdir, rename, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentUser } from '../../domain/container-runtime.js';
 import type { TaskDisk } from '../../domain/task-disks.js';
 import { needsChown } from '../agent-user.js';
+import { isEmptyFolder } from '../files/empty-folder.js';
 import { runTool, tryTool } from './host-tool.js';
 
 /**
@@ -76,7 +77,7 @@ export async function furnish(disk: TaskDisk, user: AgentUser): Promise<void> {
  * that waits at its gate has it mounted.
  */
 async function empty(folder: string): Promise<void> {
-  if ((await readdir(folder).catch(() => [])).length === 0) return;
+  if (await isEmptyFolder(folder).catch(() => true)) return;
   const remove = [folder, '-xdev', '-mindepth', '1', '-delete'];
   if ((await tryTool('find', remove)).code === 0) return;
   await tryTool('chmod', ['-R', 'u+rwX', '--', folder]); // folders that their owner has locked

@@ -1,15 +1,18 @@
 import { lstat, rmdir, statfs } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { faultPoint } from '../../../../common/ops/fault-points.js';
+import { KeyedLock } from '../../../../common/ops/keyed-lock.js';
 import { CONFIG } from '../../../../common/config/config.module.js';
 import type { Config } from '../../../../common/config/config.js';
+import { DomainError } from '../../../../common/errors/domain-error.js';
 import type { AgentUser } from '../../domain/container-runtime.js';
 import { AttemptFailure } from '../../domain/outcome.js';
 import { TaskDisks, type DiskMethod, type PreparedDisk, type TaskDisk } from '../../domain/task-disks.js';
 import { removeTree } from '../files/remove-tree.js';
 import { diskAt, furnish, makeFolder } from './disk-layout.js';
 import { DiskMaker, unavailable } from './disk-maker.js';
-import { KeyedLock } from './keyed-lock.js';
+import { DiskHolders } from './disk-holders.js';
 import { measure } from './measure.js';
 import { mountAt, mountsBelow } from './mount-table.js';
 
@@ -17,6 +20,9 @@ import { mountAt, mountsBelow } from './mount-table.js';
 const FULL_BYTES = 2 * 1024 ** 2;
 /** The same of a large one, and of the number of files. */
 const FULL_SHARE = 0.01;
+/** An attempt that has just ended is cleared away by then, and a look at a size is over; a long copy is not waited for. */
+const PATIENCE_MS = 5_000;
+const POLL_MS = 50;
 const STAYS = 'a disk stays mounted; again later';
 
 /**
@@ -28,8 +34,7 @@ const STAYS = 'a disk stays mounted; again later';
 export class HostTaskDisks extends TaskDisks {
   private readonly logger = new Logger(HostTaskDisks.name);
   private readonly locks = new KeyedLock();
-  /** Tasks with an attempt that was prepared here. */
-  private readonly attempts = new Set<string>();
+  private readonly holders = new DiskHolders();
   /** How many work with a disk that was mounted for their sake. */
   private readonly users = new Map<string, { count: number; mounted: boolean }>();
 
@@ -44,9 +49,9 @@ export class HostTaskDisks extends TaskDisks {
     return (await this.maker.methods.decide()).method;
   }
 
-  prepare(taskId: string, limit: number | null, user: AgentUser): Promise<PreparedDisk> {
+  prepare(taskId: string, owner: string, limit: number | null, user: AgentUser): Promise<PreparedDisk> {
     return this.locks.run(taskId, async () => {
-      this.attempts.add(taskId);
+      this.holders.add(taskId, owner);
       try {
         const prepared = await this.maker.put(taskId, limit);
         await furnish(prepared.disk, user);
@@ -69,11 +74,19 @@ export class HostTaskDisks extends TaskDisks {
     }
   }
 
-  release(taskId: string): Promise<void> {
+  hold(taskId: string, owner: string): void {
+    this.holders.add(taskId, owner);
+  }
+
+  letGo(taskId: string, owner: string): void {
+    this.holders.delete(taskId, owner);
+  }
+
+  release(taskId: string, owner: string): Promise<void> {
     return this.locks.run(taskId, async () => {
-      this.attempts.delete(taskId);
+      this.holders.delete(taskId, owner);
       const image = await this.maker.files.image(taskId);
-      if (!image || this.users.has(taskId)) return;
+      if (!image || !this.isIdle(taskId)) return;
       // One that stays mounted costs nothing, and the sweep tries again.
       await image.unmount().catch((error: unknown) => this.logger.warn({ err: error, task_id: taskId }, STAYS));
       faultPoint('disk.unmounted');
@@ -99,18 +112,39 @@ export class HostTaskDisks extends TaskDisks {
     return full ?? false;
   }
 
-  remove(taskId: string): Promise<void> {
-    return this.locks.run(taskId, async () => {
-      const { root, leftovers } = this.maker.files.paths(taskId);
-      const image = await this.maker.files.image(taskId);
-      await image?.unmount();
-      if ((await mountsBelow(root)).length > 0) throw new Error('something else is mounted in the place of the disk');
-      // The image goes last: without it the folder it is mounted at would be taken for a disk.
-      if (image) await rmdir(root).catch(() => undefined);
-      else await removeTree(root);
-      for (const path of leftovers) await removeTree(path);
-      this.attempts.delete(taskId);
-    });
+  async remove(taskId: string): Promise<void> {
+    const deadline = performance.now() + PATIENCE_MS;
+    // Those who leave need the lock, so it is not kept while they are waited for.
+    while (!(await this.locks.run(taskId, () => this.removeIdle(taskId)))) {
+      if (performance.now() > deadline) throw this.busy(taskId);
+      await sleep(POLL_MS);
+    }
+  }
+
+  /** False when somebody holds or uses it. */
+  private async removeIdle(taskId: string): Promise<boolean> {
+    if (!this.isIdle(taskId)) return false;
+    const { root, leftovers } = this.maker.files.paths(taskId);
+    const image = await this.maker.files.image(taskId);
+    await image?.unmount();
+    if ((await mountsBelow(root)).length > 0) throw new Error('something else is mounted in the place of the disk');
+    // The image goes last: without it the folder it is mounted at would be taken for a disk.
+    if (image) await rmdir(root).catch(() => undefined);
+    else await removeTree(root);
+    for (const path of leftovers) await removeTree(path);
+    return true;
+  }
+
+  private busy(taskId: string): DomainError {
+    const who = this.holders.has(taskId)
+      ? 'an agent, or work that is brought back,'
+      : 'a comparison, copy or measurement';
+    const text = `The workspace is in use: ${who} needs its files. Nothing was removed. Try again in a moment.`;
+    return new DomainError('unavailable', 'workspace.busy', text);
+  }
+
+  private isIdle(taskId: string): boolean {
+    return !this.holders.has(taskId) && !this.users.has(taskId);
   }
 
   list(): Promise<string[]> {
@@ -125,15 +159,15 @@ export class HostTaskDisks extends TaskDisks {
 
   async reconcile(wanted: (taskIds: string[]) => Promise<ReadonlySet<string>>): Promise<void> {
     const held = await this.maker.files.held();
-    const idle = held.filter((taskId) => !this.attempts.has(taskId) && !this.users.has(taskId));
+    const idle = held.filter((taskId) => this.isIdle(taskId));
     if (idle.length === 0) return;
     const live = await wanted(idle);
     for (const taskId of idle) {
       if (live.has(taskId)) continue;
       await this.locks
         .run(taskId, async () => {
-          if (this.attempts.has(taskId) || this.users.has(taskId)) return; // since then
-          await this.maker.files.letGo(taskId);
+          // Somebody may have come since then.
+          if (this.isIdle(taskId)) await this.maker.files.letGo(taskId);
         })
         .catch((error: unknown) => this.logger.warn({ err: error, task_id: taskId }, STAYS));
     }
@@ -154,7 +188,7 @@ export class HostTaskDisks extends TaskDisks {
     return undefined;
   }
 
-  /** The last one unmounts what the first has mounted, unless an attempt needs it by now. */
+  /** The last one unmounts what the first has mounted, unless somebody holds it by now. */
   private async leave(taskId: string): Promise<void> {
     const user = this.users.get(taskId);
     if (!user) return;
@@ -163,7 +197,7 @@ export class HostTaskDisks extends TaskDisks {
       return;
     }
     this.users.delete(taskId);
-    if (!user.mounted || this.attempts.has(taskId)) return;
+    if (!user.mounted || this.holders.has(taskId)) return;
     const image = await this.maker.files.image(taskId);
     await image?.unmount().catch((error: unknown) => this.logger.warn({ err: error, task_id: taskId }, STAYS));
   }

@@ -152,6 +152,8 @@ export class DockerRuntime extends ContainerRuntime {
   async listAgentIds(): Promise<string[]> {
     const filters = { label: [`${LABEL_HOME}=${this.config.host_id}`] };
     const containers = await within(QUICK_SECONDS, this.docker.listContainers({ all: true, filters }));
+    // Whoever asks clears away: what a kill has left of the network goes with that. Later will do, if it can't be done now.
+    await this.recipe.open_network.sweep(containers).catch(() => undefined);
     return containers.map((container) => container.Labels[LABEL_AGENT]).filter((id) => id !== undefined);
   }
 

@@ -50,6 +50,13 @@ export class OpenNetwork {
     });
   }
 
+  /** Takes away what a kill has left. `containers`: all of this home, in whatever state. */
+  async sweep(containers: readonly Pick<Docker.ContainerInfo, 'HostConfig'>[]): Promise<void> {
+    // One that was made and never started is in no network yet, and can't be started without it.
+    if (!this.mayBeThere || containers.some(({ HostConfig: { NetworkMode: mode } }) => mode === this.name)) return;
+    await this.leave('');
+  }
+
   /** False when agents of another time are in it. */
   private async remove(): Promise<boolean> {
     const found = await this.find();

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { constants, watch } from 'node:fs';
+import { constants } from 'node:fs';
 import { lchown, lstat, mkdir, open, readdir, rename, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,6 +13,7 @@ import { needsChown } from '../agent-user.js';
 import { readStartFailure, writeToFifo } from './launcher-files.js';
 import { removeTree } from './remove-tree.js';
 import { openRegularFile } from './safe-files.js';
+import { watchGently } from './watch-gently.js';
 
 const FILE_OF: Record<OutputSource, string> = { stdout: 'out', stderr: 'err' };
 const MAKE = constants.O_CREAT | constants.O_APPEND | constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -68,13 +69,7 @@ export class HostRunDirectories extends RunDirectories {
   }
 
   watch(agentId: string, onChange: () => void): () => void {
-    try {
-      const watcher = watch(this.path(agentId), { persistent: false }, onChange);
-      watcher.on('error', () => watcher.close());
-      return () => watcher.close();
-    } catch {
-      return () => undefined; // out of watches or already gone: the reader's slow poll serves
-    }
+    return watchGently(this.path(agentId), onChange); // the reader's slow poll serves where that tells nothing
   }
 
   async sendControl(agentId: string, message: object): Promise<boolean> {

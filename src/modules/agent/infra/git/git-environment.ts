@@ -65,16 +65,16 @@ export class GitConfig {
   /** Git runs here: no repository, and none above it is looked for. */
   readonly directory: string;
   private readonly base: string;
+  private written = false;
 
   constructor({ home }: Config) {
     this.directory = join(home, 'git');
     this.base = join(this.directory, 'config');
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    writeFileSync(this.base, LINES, { mode: 0o600 });
   }
 
   /** The file for a call; `local` are repositories that may belong to other users of this machine. */
   path(local: readonly string[] | undefined): string {
+    this.write();
     if (!local?.length) return this.base;
     // Only files count for this: git clears what its command line says before it starts the other side.
     const lines = local.flatMap((path) => [path, `${path}/.git`]).map((path) => `\tdirectory = "${quoted(path)}"\n`);
@@ -82,6 +82,14 @@ export class GitConfig {
     const path = join(this.directory, `config-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`);
     if (!existsSync(path)) writeFileSync(path, text, { mode: 0o600 });
     return path;
+  }
+
+  /** With the first call, and once: one of another version may be there. */
+  private write(): void {
+    if (this.written) return;
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    writeFileSync(this.base, LINES, { mode: 0o600 });
+    this.written = true;
   }
 }
 

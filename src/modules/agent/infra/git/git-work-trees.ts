@@ -1,17 +1,17 @@
-import { readdir } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
+import { KeyedLock } from '../../../../common/ops/keyed-lock.js';
 import type { AgentUser } from '../../domain/container-runtime.js';
 import type { TaskDisk } from '../../domain/task-disks.js';
 import {
   WorkTrees,
-  type Author,
   type Committed,
   type Comparison,
   type Pushed,
   type Rescued,
   type WorkTree,
 } from '../../domain/work-trees.js';
+import { isEmptyFolder } from '../files/empty-folder.js';
 import { GitRemotes } from './git-remotes.js';
 import { WorkTreeCommit } from './work-tree-commit.js';
 import { WorkTreeDiff } from './work-tree-diff.js';
@@ -23,6 +23,8 @@ import { WorkTreeRestore } from './work-tree-restore.js';
 /** {@link WorkTrees} with the host's git, which works in repositories of ours only. */
 @Injectable()
 export class GitWorkTrees extends WorkTrees {
+  private readonly pushes = new KeyedLock();
+
   constructor(
     private readonly reader: WorkTreeReader,
     private readonly remotes: GitRemotes,
@@ -38,11 +40,7 @@ export class GitWorkTrees extends WorkTrees {
     return new WorkTreeDiff(this.reader).patch(tree, path, signal);
   }
 
-  commit(
-    tree: WorkTree,
-    by: { author: Author; message: string; branch: string },
-    signal: AbortSignal,
-  ): Promise<Committed> {
+  commit(tree: WorkTree, by: Parameters<WorkTrees['commit']>[1], signal: AbortSignal): Promise<Committed> {
     return new WorkTreeCommit(this.reader).commit(tree, by, signal);
   }
 
@@ -51,7 +49,7 @@ export class GitWorkTrees extends WorkTrees {
     by: Parameters<WorkTrees['push']>[1],
     signal: AbortSignal,
   ): Promise<Pushed> {
-    return new WorkTreePush(this.reader, this.remotes).push(of, by, signal);
+    return this.pushes.run(of.task_id, () => new WorkTreePush(this.reader, this.remotes).push(of, by, signal));
   }
 
   rescue(tree: WorkTree, id: string, signal: AbortSignal): Promise<Rescued | null> {
@@ -68,7 +66,7 @@ export class GitWorkTrees extends WorkTrees {
   }
 
   async resembles(tree: WorkTree, treeSha: string, signal: AbortSignal): Promise<'empty' | 'same' | 'other'> {
-    if ((await readdir(tree.root).catch(() => [])).length === 0) return 'empty';
+    if (await isEmptyFolder(tree.root).catch(() => true)) return 'empty';
     const { tree: present } = await this.reader.snapshot(tree, 'everything', signal);
     return present === treeSha ? 'same' : 'other';
   }

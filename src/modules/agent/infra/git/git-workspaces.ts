@@ -11,10 +11,13 @@ import { checkRepositoryAddress } from '../../domain/repository-address.js';
 import type { TaskDisk } from '../../domain/task-disks.js';
 import { Workspaces, type CheckedOut, type Checkout } from '../../domain/workspaces.js';
 import { needsChown } from '../agent-user.js';
+import { removeTree } from '../files/remove-tree.js';
+import { isEmptyFolder } from '../files/empty-folder.js';
 import { Git } from './git.js';
 import { Repositories, type Fetched } from './repositories.js';
 import { taskRef } from './task-refs.js';
 import { continueFromBranch } from './work-tree-continue.js';
+import { STAGING } from './work-tree-restore.js';
 import { checkOut } from './workspace-checkout.js';
 
 const PARTIAL = '.partial-';
@@ -121,16 +124,16 @@ export class GitWorkspaces extends Workspaces {
   }
 }
 
-/** What a kill has left of checkouts. Only one of them is ever made for a task at a time. */
+/** What a kill has left of checkouts, and of rescued work on its way back. One of them is made for a task at a time. */
 async function removePartials({ workspace }: TaskDisk): Promise<void> {
   const parent = dirname(workspace);
   for (const name of await readdir(parent).catch(() => []))
-    if (name.startsWith(PARTIAL)) await rm(join(parent, name), { recursive: true, force: true });
+    if (name.startsWith(PARTIAL) || name === STAGING) await removeTree(join(parent, name));
 }
 
 async function isEmptyOrAbsent(directory: string): Promise<boolean> {
   const found = await lstat(directory).catch(() => undefined);
-  return found === undefined || (found.isDirectory() && (await readdir(directory)).length === 0);
+  return found === undefined || (found.isDirectory() && (await isEmptyFolder(directory)));
 }
 
 function ignoreAbsent(error: NodeJS.ErrnoException): void {

@@ -6,6 +6,7 @@ import { CONFIG } from '../../../../common/config/config.module.js';
 import type { Config } from '../../../../common/config/config.js';
 import { AttemptFailure } from '../../domain/outcome.js';
 import { checkBranch, normalizedAddress, parseRepositoryAddress } from '../../domain/repository-address.js';
+import { hasRoom } from './disk-room.js';
 import { directorySize } from './directory-size.js';
 import { FileLocks } from './file-lock.js';
 import { Git } from './git.js';
@@ -79,7 +80,8 @@ export class Repositories {
   /**
    * Brings a branch or tag here, as the remote has it now; null where the remote is empty. What is here already costs
    * one question to the remote. Calls for one address wait for each other.
-   * @throws AttemptFailure `workspace.clone_failed`, `workspace.repository_refused`, `workspace.too_large`
+   * @throws AttemptFailure `workspace.clone_failed`, `workspace.repository_refused`, `workspace.too_large`,
+   *   `workspace.disk_unavailable` when the server's disk is nearly full
    */
   async fetch(url: string, request: FetchRequest): Promise<Fetched | null> {
     const { branch = null, signal, user_id } = request;
@@ -93,6 +95,7 @@ export class Repositories {
       const tip = await upstream.tip(branch);
       if (!tip) return null;
       const gitDir = await this.ensure(url, tip.object.length === 64 ? 'sha256' : 'sha1');
+      if (!(await hasRoom(this.config.home, this.config.workspace.min_free_bytes, 'fetch'))) throw noRoom();
       await upstream.bring(gitDir, tip, this.config.workspace.max_repository_bytes);
       const parse = ['rev-parse', '--quiet', '--verify', `${tip.ref}^{commit}`];
       const commit = (await this.git.run(parse, { gitDir, signal, stdout: 'collect' })).stdout.trim();
@@ -124,7 +127,7 @@ export class Repositories {
   }
 
   /**
-   * Packs a repository anew and removes what no ref has held for two weeks. False where somebody works with it, or
+   * Packs a repository anew and removes what no ref has held for two days. False where somebody works with it, or
    * there is none. Takes as long as it takes, up to an hour: nobody waits but whoever fetches from this very address.
    */
   async prune(url: string | null, signal = NEVER): Promise<boolean> {
@@ -162,6 +165,13 @@ async function exists(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
     () => false,
+  );
+}
+
+function noRoom(): AttemptFailure {
+  return new AttemptFailure(
+    'workspace.disk_unavailable',
+    "The server's disk is nearly full: nothing is fetched (KANDEV_MIN_FREE_DISK_BYTES). Free some disk, then start again.",
   );
 }
 

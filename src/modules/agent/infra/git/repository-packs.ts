@@ -13,9 +13,9 @@ export async function isSlow(gitDir: string): Promise<boolean> {
   return (await count('pack', '.pack')) > MANY_PACKS || (await count('17', '')) > MANY_IN_FOLDER;
 }
 
-/** Packs a repository of ours anew; what no ref has held for two weeks goes. */
+/** Packs a repository of ours anew; what no ref has held for two days goes: nothing that is being made takes so long. */
 export async function packAnew(git: Git, gitDir: string, signal: AbortSignal): Promise<void> {
-  const gc = ['gc', '--quiet', '--force', '--prune=14.days.ago'];
+  const gc = ['gc', '--quiet', '--force', '--prune=2.days.ago'];
   const { code, errors } = await git.run(gc, { gitDir, signal, timeoutSeconds: SECONDS });
   if (code !== 0) throw new Error(`a repository could not be packed: ${errors}`);
 }

@@ -25,6 +25,8 @@ export interface FetchRequest {
   report?: ProgressReport;
 }
 
+/** What the remote is told that we have: what came from it, never what a task has made. */
+const TELLING = ['--negotiation-tip=refs/remotes/origin/*', '--negotiation-tip=refs/tags/*'];
 const MAX_ANSWER_BYTES = 1024 * 1024; // a few lines are expected; a million branches count as "some"
 
 /** A repository of somebody else's, as one user may see it, and its way into one of ours. */
@@ -73,7 +75,16 @@ export class Upstream {
     const { args, address, options } = this.reach;
     const { signal, report } = this.request;
     const flags = ['--progress', '--force', '--no-write-fetch-head', '--no-auto-maintenance', '--update-shallow'];
-    const command = [...args, 'fetch', ...flags, ...history, '--', address, `+${tip.remote_ref}:${tip.ref}`];
+    const command = [
+      ...args,
+      'fetch',
+      ...flags,
+      ...TELLING,
+      ...history,
+      '--',
+      address,
+      `+${tip.remote_ref}:${tip.ref}`,
+    ];
     const onLine = report && progressListener('fetching the repository', report);
     const limits = { signal, tooLarge: () => tooLarge(maxBytes) };
     await whileSmall(join(gitDir, 'objects/pack'), maxBytes, limits, async (stop) => {

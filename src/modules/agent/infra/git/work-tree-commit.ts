@@ -16,21 +16,23 @@ export class WorkTreeCommit {
 
   async commit(
     tree: WorkTree,
-    by: { author: Author; message: string; branch: string },
+    by: { author: Author; message: string; branch: string; confirm?: () => Promise<void> },
     signal: AbortSignal,
   ): Promise<Committed> {
     const { agent, refs, gitDir, left_out } = await this.reader.agentCommits(tree, signal);
+    const { branch_commit, base_commit } = await this.reader.known(tree, signal);
     const claimed = headCommit(agent);
     const theirs = claimed !== null && [...refs.values()].includes(claimed) ? claimed : null;
     const where = { gitDir, signal };
     const files = await this.reader.snapshot(tree, 'changes', signal, theirs === null ? [] : [theirs]);
-    const ours = tree.branch_commit ?? tree.base_commit;
+    const ours = branch_commit ?? base_commit;
     const parents = await this.parents(where, ours, theirs);
     const commit = await this.write(where, files.tree, parents, by);
     const all = { left_out: [...left_out, ...files.left_out] };
     if (commit === ours || (commit === null && ours === null))
-      return { committed: false, commit: tree.branch_commit, ...all };
+      return { committed: false, commit: branch_commit, ...all };
     if (commit === null) return { committed: false, commit: null, ...all };
+    await by.confirm?.();
     const set = ['update-ref', '--no-deref', '-m', 'commit', taskRef(tree.task_id, 'head'), commit];
     await this.reader.repositories.withRepository(
       tree.repository_url,

@@ -7,6 +7,9 @@ import type { Entry } from './work-tree-walk.js';
 
 const MAX_RULES_BYTES = 512 * 1024; // of one .gitignore: a thousand times a usual one
 const RULES = Buffer.from('.gitignore');
+const MAX_DEEP = 4; // `**` in one rule: git tries every way to share out a path among them
+const MAX_STARS = 16; // `*` in one rule, for the same reason
+const MAX_MS = 10_000; // that answers are waited for in all; a hundred thousand names take one second
 const FIELDS = 4; // source, line, pattern, path: what `check-ignore -v -z` says of each
 const QUESTIONS_AT_ONCE = 500; // their answers stay below what a pipe holds, so neither side waits for the other
 
@@ -20,6 +23,8 @@ export class IgnoreRules {
   private rest = '';
   private waiting: (() => void) | undefined;
   private ended = false;
+  private waited = 0;
+  private readonly late = new AbortController();
   private readonly done: Promise<unknown>;
 
   constructor(
@@ -37,7 +42,7 @@ export class IgnoreRules {
     const args = ['-C', scratch, '--work-tree=.', '-c', 'core.bare=false', '-c', 'core.ignoreCase=false'];
     this.done = git
       .run([...args, 'check-ignore', '--stdin', '-z', '-v', '-n', '--no-index'], {
-        ...{ signal, gitDir, stdin: this.questions, stdout },
+        ...{ signal: AbortSignal.any([signal, this.late.signal]), gitDir, stdin: this.questions, stdout },
       })
       .catch(() => undefined)
       .finally(() => {
@@ -53,6 +58,7 @@ export class IgnoreRules {
     for (let start = 0; start < asked.length; start += QUESTIONS_AT_ONCE) {
       const part = asked.slice(start, start + QUESTIONS_AT_ONCE);
       const answers = await this.ask(part);
+      if (!answers) return new Set();
       part.forEach((entry, index) => {
         const pattern = answers[index * FIELDS + 2] ?? '';
         if (pattern !== '' && !pattern.startsWith('!')) found.add(entry);
@@ -83,17 +89,27 @@ export class IgnoreRules {
     }
   }
 
-  private async ask(entries: readonly Entry[]): Promise<string[]> {
+  /** Undefined once git has taken too long: from then on nothing is ignored. */
+  private async ask(entries: readonly Entry[]): Promise<string[] | undefined> {
+    if (this.late.signal.aborted) return undefined;
+    const since = performance.now();
+    const timer = setTimeout(() => this.late.abort(), MAX_MS - this.waited);
     // With `./` before it, no name is taken for magic.
     this.questions.write(Buffer.concat(entries.flatMap(({ path }) => [HERE, path, NUL])));
     const wanted = entries.length * FIELDS;
-    while (this.answers.length < wanted) {
-      if (this.ended) throw new Error('git has stopped telling what is ignored');
-      await new Promise<void>((resolve) => {
-        this.waiting = resolve;
-      });
+    try {
+      while (this.answers.length < wanted) {
+        if (this.late.signal.aborted) return undefined;
+        if (this.ended) throw new Error('git has stopped telling what is ignored');
+        await new Promise<void>((resolve) => {
+          this.waiting = resolve;
+        });
+      }
+      return this.answers.splice(0, wanted);
+    } finally {
+      clearTimeout(timer);
+      this.waited += performance.now() - since;
     }
-    return this.answers.splice(0, wanted);
   }
 
   private take(chunk: Buffer): void {
@@ -115,10 +131,22 @@ function copyRules(fd: number | null, destination: Buffer): void {
     if (size > MAX_RULES_BYTES) return;
     const content = Buffer.alloc(size);
     const length = readSync(fd, content, 0, size, 0);
-    writeFileSync(destination, content.subarray(0, length), { flag: 'wx' });
+    writeFileSync(destination, withoutCostly(content.toString('latin1', 0, length)), {
+      encoding: 'latin1',
+      flag: 'wx',
+    });
   } finally {
     closeSync(fd);
   }
+}
+
+/** Without the rules that would keep git busy for minutes with one name. Nobody writes such: they ignore nothing. */
+function withoutCostly(rules: string): string {
+  const count = (line: string, pattern: RegExp): number => line.match(pattern)?.length ?? 0;
+  return rules
+    .split('\n')
+    .filter((line) => count(line, /\*\*/g) <= MAX_DEEP && count(line, /\*/g) <= MAX_STARS)
+    .join('\n');
 }
 
 /** Where scratch folders of snapshots are made; removed after each, and by the next start. */

@@ -1,8 +1,9 @@
 import { AttemptFailure } from '../../domain/outcome.js';
 import { Redactor } from '../../domain/redaction.js';
 import { PushRefused, type Pushed, type WorkTree } from '../../domain/work-trees.js';
-import { bytesOf, lineOf } from './git-bytes.js';
+import { lineOf } from './git-bytes.js';
 import type { GitRemotes, Reach } from './git-remotes.js';
+import { SecretScan } from './secret-scan.js';
 import type { WorkTreeReader } from './work-tree-reader.js';
 
 const SECONDS = 600;
@@ -81,10 +82,11 @@ export class WorkTreePush {
     const objects = listed
       .split('\n')
       .map((line) => line.slice(0, line.indexOf(' ') < 0 ? undefined : line.indexOf(' ')));
-    const content = await bytesOf(git, ['cat-file', '--batch', '--buffer'], {
-      ...{ gitDir, signal, stdin: `${objects.join('\n')}\n`, maxBytes: MAX_SCANNED_BYTES },
-    });
-    if (redactor.spans(content).length > 0)
+    const stdout = new SecretScan(redactor, MAX_SCANNED_BYTES);
+    const read = { gitDir, signal, stdin: `${objects.join('\n')}\n`, stdout };
+    const { code, errors } = await git.run(['cat-file', '--batch', '--buffer'], read);
+    if (code !== 0) throw new Error(`git cat-file failed: ${errors}`);
+    if (stdout.found)
       throw new PushRefused(
         'secret',
         'What would be pushed contains a credential that an agent was given. Remove it from the branch.',

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { Rescued, WorkTree } from '../../domain/work-trees.js';
+import { IGNORED, type Rescued, type WorkTree } from '../../domain/work-trees.js';
 import type { AgentRefs } from './agent-refs.js';
 import { lineOf } from './git-bytes.js';
 import { rescueRef } from './task-refs.js';
@@ -22,13 +22,14 @@ const TITLE = 'What a workspace had that no remote has';
 export class WorkTreeRescue {
   constructor(private readonly reader: WorkTreeReader) {}
 
-  async rescue(tree: WorkTree, id: string, signal: AbortSignal): Promise<Rescued | null> {
-    await makeReadable(tree.root, signal);
+  async rescue(of: WorkTree, id: string, signal: AbortSignal): Promise<Rescued | null> {
+    await makeReadable(of.root, signal);
+    const tree = await this.reader.known(of, signal);
     const { agent, refs, gitDir, left_out } = await this.reader.agentCommits(tree, signal);
     const where = { gitDir, signal };
     const foreign = await this.foreign(where, tree, refs);
     const files = await this.reader.snapshot(tree, 'everything', signal);
-    const nothingLost = left_out.length === 0 && files.left_out.every(({ why }) => why.startsWith('ignored'));
+    const nothingLost = left_out.length === 0 && files.left_out.every(({ why }) => why.startsWith(IGNORED));
     if (foreign.length === 0 && nothingLost && (await this.isKnown(where, tree, files, signal))) return null;
     const note: RescueNote = {
       version: 1,

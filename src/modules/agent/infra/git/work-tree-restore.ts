@@ -14,7 +14,8 @@ import type { WorkTreeReader } from './work-tree-reader.js';
 import type { RescueNote } from './work-tree-rescue.js';
 
 const SECONDS = 3_600;
-const STAGING = '.restoring';
+/** Where rescued work is put together, on the task's disk beside the workspace; a kill may leave it. */
+export const STAGING = '.restoring';
 
 interface Source {
   task_id: string;
@@ -40,13 +41,14 @@ export class WorkTreeRestore {
     await rename(staging, disk.workspace); // in one step, in the place of the empty one
   }
 
-  /** What the task's workspace is compared with from now on. */
-  private async setBase({ task_id, repository_url, base_commit }: Source, signal: AbortSignal): Promise<void> {
-    if (base_commit === null) return;
-    const set = ['update-ref', '--no-deref', taskRef(task_id, 'base'), base_commit];
+  /** What the task's workspace is compared with from now on, and what was given to it. */
+  private async setBase({ task_id, repository_url, base_commit, ref }: Source, signal: AbortSignal): Promise<void> {
+    const now = [`update ${taskRef(task_id, 'restored')} ${ref}\n`];
+    if (base_commit !== null) now.push(`update ${taskRef(task_id, 'base')} ${base_commit}\n`);
+    const set = ['update-ref', '--no-deref', '--stdin'];
     await this.reader.repositories.withRepository(
       repository_url,
-      (gitDir) => lineOf(this.reader.git, set, { gitDir, signal }),
+      (gitDir) => lineOf(this.reader.git, set, { gitDir, signal, stdin: now.join('') }),
       signal,
     );
   }

@@ -1,4 +1,4 @@
-import type { LeftOut } from '../../domain/work-trees.js';
+import { IGNORED, losesWork, NO_FILE, type LeftOut } from '../../domain/work-trees.js';
 import type { BlobWriter } from './work-tree-blobs.js';
 import type { IgnoreRules } from './work-tree-ignores.js';
 import { EMPTY_FOLDER, escapeName, isLikeGit, quotePath, readable } from './work-tree-names.js';
@@ -17,6 +17,7 @@ export class Taker implements Visitor {
   private bytes = 0;
   private readonly named: LeftOut[] = [];
   private unnamed = 0;
+  private unnamedIgnored = 0;
   /** Folders that are taken as they are, with what is ignored in them. */
   private whole: string | undefined;
   private readonly trackedFolders = new Set<string>();
@@ -60,7 +61,7 @@ export class Taker implements Visitor {
 
   async visit(entry: Entry): Promise<void> {
     const { path, stat } = entry;
-    if (stat.kind === 'other') return this.leftOut(path, 0, 'a device, FIFO or socket');
+    if (stat.kind === 'other') return this.leftOut(path, 0, NO_FILE);
     const known = this.options.tracked.get(path.toString('latin1'));
     const blob = await this.blobs.write(entry, known ? { sha: known.sha, any_line_ends: !this.everything } : null);
     if ('why' in blob) return this.leftOut(path, stat.size, blob.why);
@@ -83,8 +84,12 @@ export class Taker implements Visitor {
   }
 
   summary(): { files: number; bytes: number; left_out: LeftOut[] } {
-    const more = this.unnamed === 0 ? [] : [{ path: '', bytes: 0, why: `and ${this.unnamed} more` }];
-    return { files: this.files, bytes: this.bytes, left_out: [...this.named, ...more] };
+    const more = [
+      ...(this.unnamed === 0 ? [] : [`and ${this.unnamed} more`]),
+      ...(this.unnamedIgnored === 0 ? [] : [`${IGNORED}, or no file: ${this.unnamedIgnored} more`]),
+    ];
+    const rest = more.map((why) => ({ path: '', bytes: 0, why }));
+    return { files: this.files, bytes: this.bytes, left_out: [...this.named, ...rest] };
   }
 
   /** Of the repository at the top only what its submodules have is files for us; the rest is read as a repository. */
@@ -113,7 +118,7 @@ export class Taker implements Visitor {
     const { path, stat } = entry;
     const bytes = stat.kind === 'folder' ? await entry.measure(MAX_IGNORED_BYTES) : stat.size;
     if (bytes > MAX_IGNORED_BYTES) {
-      this.name(path, bytes === Infinity ? 0 : bytes, 'ignored, and larger than 10 MiB');
+      this.name(path, bytes === Infinity ? 0 : bytes, `${IGNORED}, and larger than 10 MiB`);
       return false;
     }
     return true;
@@ -134,8 +139,10 @@ export class Taker implements Visitor {
   }
 
   private name(path: Buffer, bytes: number, why: string): void {
-    if (this.named.length < MAX_NAMED) this.named.push({ path: readable(path), bytes, why });
-    else this.unnamed++;
+    const one = { path: readable(path), bytes, why };
+    if (this.named.length < MAX_NAMED) this.named.push(one);
+    else if (losesWork([one])) this.unnamed++;
+    else this.unnamedIgnored++;
   }
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, fstatSync, opendirSync, readlinkSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import {
   attempt,
@@ -18,6 +18,8 @@ const MAX_DEPTH = 500;
 const MAX_ENTRIES = 1_000_000;
 /** How long files are looked at before others get their turn: less than anybody notices. */
 const SLICE_MS = 5;
+const NAMES_AT_ONCE = 1_000; // a millisecond's reading
+const LATIN1 = 'latin1'; // one letter for each byte: nothing of a name is lost
 
 /** One entry of a folder that is being walked. Good until the walk goes on. */
 export interface Entry {
@@ -116,11 +118,7 @@ class Walker {
   }
 
   private async entriesOf(folder: Folder, path: Buffer): Promise<Entry[]> {
-    const names = readdirSync(IS_LINUX ? Buffer.from(`/proc/self/fd/${folder.fd}`) : folder.path, {
-      encoding: 'buffer',
-    });
-    this.entries += names.length;
-    if (this.entries > MAX_ENTRIES) throw new TooManyFiles();
+    const names = await this.namesOf(folder);
     const entries: Entry[] = [];
     for (const name of names.toSorted((a, b) => a.compare(b))) {
       await this.pause();
@@ -134,6 +132,23 @@ class Walker {
       });
     }
     return entries;
+  }
+
+  /** Read in portions, and no more than are looked at: a folder of a million names would hold up everybody. */
+  private async namesOf(folder: Folder): Promise<Buffer[]> {
+    const names: Buffer[] = [];
+    const path = IS_LINUX ? Buffer.from(`/proc/self/fd/${folder.fd}`) : folder.path;
+    const directory = opendirSync(path, { encoding: LATIN1, bufferSize: NAMES_AT_ONCE });
+    try {
+      for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
+        if (++this.entries > MAX_ENTRIES) throw new TooManyFiles();
+        names.push(Buffer.from(entry.name, LATIN1));
+        await this.pause();
+      }
+    } finally {
+      directory.closeSync();
+    }
+    return names;
   }
 
   private async pause(): Promise<void> {

@@ -8,7 +8,7 @@ const MAX_HOSTS_TOLD = 20; // of one attempt: enough to set up its agent type, t
 /** Why a request does not go through. The message is one line of ASCII. */
 export class Refusal extends Error {
   constructor(
-    readonly status: 400 | 401 | 403 | 431 | 408 | 502 | 504,
+    readonly status: 400 | 401 | 403 | 431 | 408 | 502 | 503 | 504,
     message: string,
   ) {
     super(message);
