@@ -5488,10 +5488,10 @@ export type RestoreRescueErrors = {
         code: 'server.error';
     };
     /**
-     * Something the server depends on is down: `workspace.rescue_failed`.
+     * Something the server depends on is down: `workspace.rescue_failed`, `workspace.busy`.
      */
     503: Problem & {
-        code: 'workspace.rescue_failed';
+        code: 'workspace.rescue_failed' | 'workspace.busy';
     };
 };
 
@@ -5987,6 +5987,12 @@ export type CommitTaskErrors = {
     500: Problem & {
         code: 'server.error';
     };
+    /**
+     * Something the server depends on is down: `workspace.busy`.
+     */
+    503: Problem & {
+        code: 'workspace.busy';
+    };
 };
 
 export type CommitTaskError = CommitTaskErrors[keyof CommitTaskErrors];
@@ -6054,6 +6060,12 @@ export type GetTaskDiffErrors = {
      */
     500: Problem & {
         code: 'server.error';
+    };
+    /**
+     * Something the server depends on is down: `workspace.busy`.
+     */
+    503: Problem & {
+        code: 'workspace.busy';
     };
 };
 
@@ -6536,10 +6548,10 @@ export type RemoveWorkspaceErrors = {
         code: 'server.error';
     };
     /**
-     * Something the server depends on is down: `workspace.rescue_failed`.
+     * Something the server depends on is down: `workspace.rescue_failed`, `workspace.busy`.
      */
     503: Problem & {
-        code: 'workspace.rescue_failed';
+        code: 'workspace.rescue_failed' | 'workspace.busy';
     };
 };
 

@@ -31,6 +31,8 @@ export class IgnoreRules {
     git: Git,
     gitDir: string,
     private readonly scratch: string,
+    /** Without an answer nothing goes on: what is ignored is not to be shown or pushed. Else nothing is ignored then. */
+    private readonly isRequired: boolean,
     signal: AbortSignal,
   ) {
     const stdout = new Writable({
@@ -58,6 +60,7 @@ export class IgnoreRules {
     for (let start = 0; start < asked.length; start += QUESTIONS_AT_ONCE) {
       const part = asked.slice(start, start + QUESTIONS_AT_ONCE);
       const answers = await this.ask(part);
+      if (!answers && this.isRequired) throw new DOMException('the rules of .gitignore take too long', 'TimeoutError');
       if (!answers) return new Set();
       part.forEach((entry, index) => {
         const pattern = answers[index * FIELDS + 2] ?? '';
@@ -89,7 +92,7 @@ export class IgnoreRules {
     }
   }
 
-  /** Undefined once git has taken too long: from then on nothing is ignored. */
+  /** Undefined once git has taken too long. */
   private async ask(entries: readonly Entry[]): Promise<string[] | undefined> {
     if (this.late.signal.aborted) return undefined;
     const since = performance.now();

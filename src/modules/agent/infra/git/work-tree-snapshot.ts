@@ -61,7 +61,7 @@ export async function snapshot(git: Git, options: SnapshotOptions): Promise<Snap
   await mkdir(scratchDirectory(home), { recursive: true, mode: 0o700 });
   const scratch = await mkdtemp(join(scratchDirectory(home), 'rules-'));
   const feed = new Feed();
-  const rules = new IgnoreRules(git, gitDir, scratch, signal);
+  const rules = new IgnoreRules(git, gitDir, scratch, options.take === 'changes', signal);
   const over = new AbortController(); // what is left running when something fails
   try {
     const args = ['-c', 'core.bigFileThreshold=4m', '-c', 'core.compression=1', '-c', 'fastimport.unpackLimit=1'];
