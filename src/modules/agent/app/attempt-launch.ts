@@ -19,17 +19,23 @@ export class AttemptLaunch {
   ) {}
 
   /**
-   * Brings the agent up, or finds it up: then what lives in this process for it is opened again.
-   * @throws AttemptFailure; Fenced; the signal's reason
+   * Whether there is something to launch: nothing was made yet, or the container waits at the gate and was not looked at.
+   * @throws AttemptFailure `engine.unavailable`, which is no end of an attempt whose agent may be at work: ask again
    */
-  async bringUp(instance: AgentInstance, signal: AbortSignal): Promise<void> {
+  async isToCome(instance: AgentInstance): Promise<boolean> {
+    const { status } = instance;
+    return status === 'PENDING' || (status === 'STARTING' && (await this.hasNotBegun(instance)));
+  }
+
+  /**
+   * For an agent that was launched before: what lives in this process for it is opened again; one that was looked at and
+   * perhaps not let through yet is let through. Nothing is prepared again where an agent may be at work.
+   * @throws AttemptFailure; Fenced
+   */
+  async goOn(instance: AgentInstance, signal: AbortSignal): Promise<void> {
     const { status, id, sandbox } = instance;
     if (status === 'STARTING' && sandbox && sandbox.differences.length > 0) throw mismatch(sandbox.differences);
-    // Where nothing was made yet, an engine that is away is the user's to know; later it is ours to wait for.
-    const toLaunch = status === 'PENDING' || (status === 'STARTING' && (await this.hasNotBegun(instance)));
-    if (toLaunch) return this.launch(instance, signal);
     await this.tools.supplies.reopen(instance, this.refused);
-    // Looked at, and perhaps not let through yet: nothing is prepared again where an agent may be at work.
     if (status === 'STARTING' && !signal.aborted) await this.runtime.begin(id);
   }
 
@@ -50,7 +56,8 @@ export class AttemptLaunch {
     );
   }
 
-  private async launch(instance: AgentInstance, signal: AbortSignal): Promise<void> {
+  /** All of it, as far as the agent's first instruction. @throws AttemptFailure; Fenced; the signal's reason */
+  async launch(instance: AgentInstance, signal: AbortSignal): Promise<void> {
     const { journal, supplies, metrics } = this.tools;
     signal.throwIfAborted();
     await journal.preparing(this.claim);

@@ -103,10 +103,14 @@ export class Attempt {
   /** Brings the agent up unless it is; false when that has ended the attempt. */
   private async isUp(instance: AgentInstance, signal: AbortSignal): Promise<boolean> {
     const launch = new AttemptLaunch(this.claim, this.task, this.runtime, this.tools);
+    // Where nothing was made yet, an engine that is away is the user's to know; later it is ours to wait for.
+    const isToCome = await launch.isToCome(instance);
     try {
-      await launch.bringUp(instance, AbortSignal.any([signal, this.stopWish.signal]));
+      const either = AbortSignal.any([signal, this.stopWish.signal]);
+      await (isToCome ? launch.launch(instance, either) : launch.goOn(instance, either));
     } catch (error) {
-      const outcome = earlyOutcome(error);
+      const isAway = error instanceof AttemptFailure && error.code === 'engine.unavailable';
+      const outcome = isAway && !isToCome ? undefined : earlyOutcome(error);
       if (!outcome) throw error;
       await this.tools.journal.ended(this.claim, outcome, []);
       return false;
