@@ -1,8 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AgentBench, COMPLETED, sh } from '../support/agents.js';
 import { containersOf, docker } from '../support/containers.js';
+import { EngineProxy } from '../support/engine-proxy.js';
 import { until } from '../support/until.js';
 import { describeWithEngine } from './engine.js';
 
@@ -38,6 +40,29 @@ describeWithEngine('a server that is killed while the agent waits at the gate', 
         await bench.close();
       }
     });
+  });
+
+  it('and finds the engine away when it comes back, waits for that', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'kandev-engine-'));
+    const proxy = new EngineProxy(join(directory, 'engine.sock'));
+    await proxy.open();
+    const bench = await AgentBench.open({ DOCKER_HOST: proxy.address, KANDEV_FAULT_POINT: 'container.started:1' });
+    try {
+      const taskId = await bench.task({ command: AGENT });
+      await bench.start(taskId);
+      expect(await bench.server.ended()).toBe('SIGKILL');
+      proxy.cut();
+      bench.server.clear('KANDEV_FAULT_POINT');
+      await bench.server.start();
+      await until('the server to have missed it', () => bench.server.log.includes('an attempt was interrupted'));
+      await proxy.open();
+      expect(await bench.ended(taskId)).toMatchObject(COMPLETED);
+      expect((await bench.said(taskId)).map(({ data }) => data['message'])).toEqual(['began', '1']);
+    } finally {
+      await bench.close();
+      proxy.cut();
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 
   it('and stopped meanwhile, never runs it', async () => {
