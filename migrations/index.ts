@@ -2,6 +2,7 @@ import { InitialSchema } from './20261122000000-initial-schema.js';
 import { SeedAgentTypes } from './20261122000100-seed-agent-types.js';
 import { RestApi } from './20261123000000-rest-api.js';
 import { AgentRuntime } from './20261124000000-agent-runtime.js';
+import { Stream } from './20261125000000-stream.js';
 
 /** All migrations, oldest first. The name is what the database remembers: never rename one that has shipped. */
 export const migrations = [
@@ -9,4 +10,5 @@ export const migrations = [
   { name: '20261122000100-seed-agent-types', class: SeedAgentTypes },
   { name: '20261123000000-rest-api', class: RestApi },
   { name: '20261124000000-agent-runtime', class: AgentRuntime },
+  { name: '20261125000000-stream', class: Stream },
 ];

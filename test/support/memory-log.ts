@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as tick } from 'node:timers/promises';
-import type { AcpMessage } from '../../src/common/acp/acp-message.js';
+import { wireJson, type StoredMessage } from '../../src/common/acp/stored-message.js';
 import type { Actor } from '../../src/common/auth/actor.js';
 import { notFound } from '../../src/common/errors/domain-error.js';
 import { GetStreamHeadsQuery, ReadMessagesQuery } from '../../src/modules/agent/contracts/agent.queries.js';
@@ -43,7 +43,7 @@ export class MemoryLog {
   /** Queries by name, to see what a reader costs. */
   readonly asked = new Map<string, number>();
   failureRate = 0;
-  private readonly log = new Map<string, AcpMessage[]>();
+  private readonly log = new Map<string, StoredMessage[]>();
   private readonly heads = new Map<string, number>();
 
   constructor(seed: number) {
@@ -67,12 +67,14 @@ export class MemoryLog {
   }
 
   /** Stores messages; whoever gets them back may pass them to {@link StreamHub.appended}, or forget to. */
-  append(taskId: string, count: number): AcpMessage[] {
+  append(taskId: string, count: number): StoredMessage[] {
     const head = this.head(taskId);
-    const messages = Array.from({ length: count }, (_, i): AcpMessage => {
-      const data = { message: 'x'.repeat(this.random.below(200)) };
-      const timestamp = new Date(0).toISOString();
-      return { type: 'log', timestamp, agent_id: 'agent', task_id: taskId, run_id: 'run', seq: head + i + 1, data };
+    const messages = Array.from({ length: count }, (_, i): StoredMessage => {
+      const data = JSON.stringify({ message: 'x'.repeat(this.random.below(200)) });
+      const seq = head + i + 1;
+      const origin = { agent_id: 'agent', task_id: taskId, run_id: 'run' };
+      const json = wireJson({ type: 'log', timestamp: new Date(0).toISOString(), ...origin, seq }, data);
+      return { seq, type: 'log', level: 'info', json };
     });
     this.log.set(taskId, [...(this.log.get(taskId) ?? []), ...messages]);
     this.heads.set(taskId, head + count);

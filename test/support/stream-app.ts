@@ -84,7 +84,7 @@ export async function startStreamApp(): Promise<StreamApp> {
       return (await app.get(TokenService).sign(userId, SESSION)).access_token;
     },
     say: (taskId, count) =>
-      void app.get(EventBus).publish(new MessagesAppendedEvent(taskId, log.append(taskId, count))),
+      void app.get(EventBus).publish(new MessagesAppendedEvent(taskId, 'agent', log.append(taskId, count))),
   };
 }
 

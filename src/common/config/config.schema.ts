@@ -187,6 +187,18 @@ export const configSchema = z.strictObject({
       min_free_bytes: integer(0, 1_125_899_906_842_624).default(2_147_483_648),
     })
     .prefault({}),
+  stream: z
+    .strictObject({
+      /** Days that messages are kept; 0 for ever. 90, as build logs are elsewhere. */
+      retention_days: integer(0, 36_500).default(90),
+      /** What the messages of all tasks may take in the database before the oldest go; 0 for no limit. */
+      retention_bytes: integer(0, 1_125_899_906_842_624).default(0),
+      /** Sockets and event streams that one user may have open: some tabs on some machines, and scripts. */
+      connections_per_user: integer(1, 1_000_000).default(100),
+      /** Tasks and boards that one user's connections may name together. */
+      subscriptions_per_user: integer(1, 10_000_000).default(50_000),
+    })
+    .prefault({}),
   artifact: z
     .strictObject({
       /** Of one file: 100 MiB; larger results belong into the repository or elsewhere. */

@@ -167,6 +167,30 @@ export const settings: readonly Setting[] = [
     key: 'min_free_bytes',
     help: 'free disk below which no run is dispatched (2147483648)',
   },
+  {
+    name: 'KANDEV_RETENTION_DAYS',
+    section: 'stream',
+    key: 'retention_days',
+    help: 'days messages are kept, 0 for ever (90)',
+  },
+  {
+    name: 'KANDEV_RETENTION_BYTES',
+    section: 'stream',
+    key: 'retention_bytes',
+    help: 'of all messages, 0 for no limit (0)',
+  },
+  {
+    name: 'KANDEV_STREAM_CONNECTIONS_PER_USER',
+    section: 'stream',
+    key: 'connections_per_user',
+    help: 'open sockets of one user (100)',
+  },
+  {
+    name: 'KANDEV_STREAM_SUBSCRIPTIONS_PER_USER',
+    section: 'stream',
+    key: 'subscriptions_per_user',
+    help: 'tasks and boards that they name (50000)',
+  },
   { name: 'KANDEV_MAX_ARTIFACT_BYTES', section: 'artifact', key: 'max_bytes', help: 'of one file (104857600)' },
   {
     name: 'KANDEV_MAX_ARTIFACTS_BYTES',

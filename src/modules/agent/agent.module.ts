@@ -80,7 +80,7 @@ import { AgentType } from './domain/agent-type.entity.js';
 import { Artifact } from './domain/artifact.entity.js';
 import { Credentials } from './domain/credentials.js';
 import { Gateways } from './domain/gateways.js';
-import { AcpMessageRow, TaskStream } from './domain/message.entity.js';
+import { AcpMessageRow, MessageSegment, TaskStream, TaskStreamSegment } from './domain/message.entity.js';
 import { Rescue } from './domain/rescue.entity.js';
 import { EngineChecks } from './domain/sandbox-engine.js';
 import { Workspace } from './domain/workspace.entity.js';
@@ -99,7 +99,16 @@ import { RepositoryChore } from './infra/git/repository-chore.js';
 import { HostGateways } from './infra/network/host-gateways.js';
 
 export const agentEntities = [
-  ...[AgentType, AgentInstance, AcpMessageRow, TaskStream, Artifact, AgentTypeVersion],
+  ...[
+    AgentType,
+    AgentInstance,
+    AcpMessageRow,
+    MessageSegment,
+    TaskStream,
+    TaskStreamSegment,
+    Artifact,
+    AgentTypeVersion,
+  ],
   ...[Workspace, Rescue],
 ];
 

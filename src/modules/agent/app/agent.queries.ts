@@ -1,7 +1,7 @@
 import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
 import { Inject } from '@nestjs/common';
 import { sql } from 'kysely';
-import type { AcpMessage } from '../../../common/acp/acp-message.js';
+import { wireJson, type StoredMessage } from '../../../common/acp/stored-message.js';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
@@ -97,18 +97,19 @@ export class GetStartableAgentTypeHandler implements IQueryHandler<GetStartableA
 export class ReadMessagesHandler implements IQueryHandler<ReadMessagesQuery> {
   constructor(private readonly transactions: Transactions) {}
 
-  async execute({ task_id, after_seq, limit }: ReadMessagesQuery): Promise<AcpMessage[]> {
+  async execute({ task_id, after_seq, limit }: ReadMessagesQuery): Promise<StoredMessage[]> {
     const rows = await this.transactions
       .kysely<StreamDB>()
       .selectFrom('acp_messages')
-      .select(['seq', 'run_id', 'agent_id', 'type', 'timestamp', 'data'])
+      .select(['seq', 'run_id', 'agent_id', 'type', 'level', 'timestamp', sql<string>`data::text`.as('data')])
       .where('task_id', '=', task_id)
       .where('seq', '>', after_seq)
       .orderBy('seq')
       .limit(limit)
       .execute();
-    return rows.map(({ type, timestamp, agent_id, run_id, seq, data }) => {
-      return { type, timestamp: toTimestamp(timestamp), agent_id, task_id, run_id, seq, data };
+    return rows.map(({ seq, type, level, data, timestamp, agent_id, run_id }) => {
+      const envelope = { type, timestamp: toTimestamp(timestamp), agent_id, task_id, run_id, seq };
+      return { seq, type, level, json: wireJson(envelope, data) };
     });
   }
 }
@@ -122,10 +123,13 @@ export class GetStreamHeadsHandler implements IQueryHandler<GetStreamHeadsQuery>
   }: GetStreamHeadsQuery): Promise<{ task_id: string; head_seq: number; first_seq: number }[]> {
     if (task_ids.length === 0) return [];
     const { rows } = await sql<{ task_id: string; head_seq: number; first_seq: number }>`
-      select asked.task_id, coalesce(stream.head_seq, 0) as head_seq, coalesce(first.seq, 0) as first_seq
+      select asked.task_id, coalesce(stream.head_seq, 0) as head_seq,
+        case when stream.head_seq > 0 then coalesce(first.seq, stream.head_seq + 1) else 0 end as first_seq
       from unnest(${task_ids}::uuid[]) as asked (task_id)
       left join task_streams stream on stream.task_id = asked.task_id
-      left join lateral (select seq from acp_messages m where m.task_id = asked.task_id order by seq limit 1) first on true
+      left join lateral (
+        select min(first_seq) as seq from task_stream_segments kept where kept.task_id = asked.task_id
+      ) first on true
     `.execute(this.transactions.kysely<StreamDB>());
     return rows.map((row) => ({ task_id: row.task_id, head_seq: row.head_seq, first_seq: row.first_seq }));
   }

@@ -69,7 +69,7 @@ export class ArtifactSources {
   ): Promise<Map<string, string>> {
     const { rows } = await sql<{ artifacts: { path?: unknown; type?: unknown }[] }>`
       select data -> 'artifacts' as artifacts from acp_messages
-      where agent_id = ${instance.id} and type = 'result' and jsonb_typeof(data -> 'artifacts') = 'array'
+      where agent_id = ${instance.id} and type = 'result' and json_typeof(data -> 'artifacts') = 'array'
       order by seq desc limit ${MAX_RESULTS}`.execute(this.transactions.kysely<StreamDB>());
     const named = new Map<string, string>();
     for (const entry of rows.toReversed().flatMap(({ artifacts }) => artifacts.slice(0, MAX_NAMED))) {

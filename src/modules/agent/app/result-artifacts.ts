@@ -16,13 +16,11 @@ export class ResultArtifacts implements IEventHandler<MessagesAppendedEvent> {
     private readonly collector: ArtifactCollector,
   ) {}
 
-  async handle({ messages }: MessagesAppendedEvent): Promise<void> {
-    const agents = new Set(messages.filter(({ type }) => type === 'result').map(({ agent_id }) => agent_id));
-    for (const id of agents) {
-      await this.collect(id).catch((error: unknown) => {
-        this.logger.warn({ err: error, agent_id: id }, 'artifacts could not be collected; again at the end');
-      });
-    }
+  async handle({ agent_id, messages }: MessagesAppendedEvent): Promise<void> {
+    if (!messages.some(({ type }) => type === 'result')) return;
+    await this.collect(agent_id).catch((error: unknown) => {
+      this.logger.warn({ err: error, agent_id }, 'artifacts could not be collected; again at the end');
+    });
   }
 
   private async collect(id: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { AcpMessage } from '../../../common/acp/acp-message.js';
+import type { StoredMessage } from '../../../common/acp/stored-message.js';
 import { DomainEvent } from '../../../common/bus/contracts.js';
 import type { AgentStatus } from './agent.types.js';
 
@@ -35,6 +35,8 @@ export class MessagesAppendedEvent {
 
   constructor(
     readonly task_id: string,
-    readonly messages: AcpMessage[],
+    /** Where they come from: one agent instance. */
+    readonly agent_id: string,
+    readonly messages: readonly StoredMessage[],
   ) {}
 }

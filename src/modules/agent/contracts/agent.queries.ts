@@ -1,4 +1,4 @@
-import type { AcpMessage } from '../../../common/acp/acp-message.js';
+import type { StoredMessage } from '../../../common/acp/stored-message.js';
 import { Query } from '../../../common/bus/contracts.js';
 import type { AgentInstanceView, Protocol, Runtime } from './agent.types.js';
 
@@ -31,7 +31,7 @@ export class GetStartableAgentTypeQuery extends Query<{ name: string; runtime: R
 }
 
 /** A page of a task's stream: messages with `seq` > `after_seq`, in order, at most `limit`. No access check. */
-export class ReadMessagesQuery extends Query<AcpMessage[]> {
+export class ReadMessagesQuery extends Query<StoredMessage[]> {
   constructor(
     readonly task_id: string,
     readonly after_seq: number,
@@ -41,7 +41,10 @@ export class ReadMessagesQuery extends Query<AcpMessage[]> {
   }
 }
 
-/** Head and first kept `seq` of each task's stream (0 where nothing was written yet). No access check. */
+/**
+ * Head and first kept `seq` of each task's stream: both 0 where nothing was written yet, `first_seq` above `head_seq`
+ * where retention has removed all there was. No access check.
+ */
 export class GetStreamHeadsQuery extends Query<{ task_id: string; head_seq: number; first_seq: number }[]> {
   constructor(readonly task_ids: string[]) {
     super();

@@ -61,6 +61,13 @@ export const AgentInstanceSchema = defineEntity({
     /** The last `result` that said `completed` or `failed`. */
     result_status: p.string().length(20).$type<'completed' | 'failed'>().nullable(),
     result_summary: p.text().nullable(),
+    /** The last progress that the agent told of (0 to 100), what it was at, and when that was read … */
+    progress: p.float().nullable(),
+    operation: p.string().length(500).nullable(),
+    progress_at: p.datetime(3).nullable(),
+    /** … and the first of the attempt: the distance is what an estimate goes by. */
+    first_progress: p.float().nullable(),
+    first_progress_at: p.datetime(3).nullable(),
     /** Bytes of output that are stored as messages. */
     stdout_offset: p.bigint('number').defaultRaw('0'),
     stderr_offset: p.bigint('number').defaultRaw('0'),
@@ -77,6 +84,7 @@ export const AgentInstanceSchema = defineEntity({
       name: 'valid_status',
       expression: "status in ('PENDING', 'STARTING', 'RUNNING', 'PAUSED', 'COMPLETED', 'FAILED', 'STOPPED', 'LOST')",
     },
+    { name: 'agent_instances_progress_check', expression: 'progress >= 0 and progress <= 100' },
     { name: 'agent_instances_runtime_check', expression: "runtime in ('docker', 'process')" },
     { name: 'agent_instances_network_check', expression: "network in ('none', 'isolated', 'allowlist', 'open')" },
   ],

@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import type { AcpMessage } from '../../../common/acp/acp-message.js';
+import type { StoredMessage } from '../../../common/acp/stored-message.js';
 import { consecutiveEntries } from '../domain/stream-entry.js';
 import { TaskFeed } from '../domain/task-feed.js';
 import { Audience } from './audience.js';
@@ -38,7 +38,7 @@ export class StreamHub {
   ) {}
 
   /** Takes a hint: consecutive messages that are committed. Late, repeated and overlapping ones do no harm. */
-  appended(taskId: string, messages: readonly AcpMessage[]): void {
+  appended(taskId: string, messages: readonly StoredMessage[]): void {
     const first = messages[0]?.seq;
     const last = messages.at(-1)?.seq;
     if (first === undefined || last === undefined) return;
@@ -116,7 +116,7 @@ export class StreamHub {
     return [...this.feeds.keys()];
   }
 
-  private deliver(feed: TaskFeed, messages: readonly AcpMessage[]): void {
+  private deliver(feed: TaskFeed, messages: readonly StoredMessage[]): void {
     const fresh = messages.filter(({ seq }) => seq > feed.head);
     const entries = this.audience.covers(feed) ? consecutiveEntries(fresh) : [];
     for (const { reader } of this.audience.of(feed)) reader.offer(feed, entries);

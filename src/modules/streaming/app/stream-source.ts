@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
-import type { AcpMessage } from '../../../common/acp/acp-message.js';
+import type { StoredMessage } from '../../../common/acp/stored-message.js';
 import { SYSTEM, type Actor } from '../../../common/auth/actor.js';
 import type { Query } from '../../../common/bus/contracts.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
@@ -40,7 +40,7 @@ export class StreamSource {
   }
 
   /** Messages after `afterSeq`, in order, at most `limit`. */
-  async read(taskId: string, afterSeq: number, limit: number): Promise<AcpMessage[]> {
+  async read(taskId: string, afterSeq: number, limit: number): Promise<StoredMessage[]> {
     return this.ask(new ReadMessagesQuery(taskId, afterSeq, limit));
   }
 

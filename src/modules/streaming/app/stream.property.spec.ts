@@ -1,7 +1,6 @@
 import { Logger } from '@nestjs/common';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { AcpMessage } from '../../../common/acp/acp-message.js';
 import type { Actor } from '../../../common/auth/actor.js';
 import { ticks } from '../../../../test/support/memory-log.js';
 import { MemorySink, STREAM_RUNS, StreamWorld, type WorldClient } from '../../../../test/support/stream-world.js';
@@ -44,8 +43,7 @@ class Chaos {
     for (const board of boards) for (let i = 0; i < 2; i++) world.append(world.addTask(board), random.below(30));
     for (let step = 0; step < steps; step++) {
       const dice = random.next();
-      if (dice < 0.6)
-        this.hint(world.append(random.pick([...world.boardOf.keys()]), 1 + random.below(random.pick([2, 30]))));
+      if (dice < 0.6) this.append(random.pick([...world.boardOf.keys()]), 1 + random.below(random.pick([2, 30])));
       else if (dice < 0.75) this.follow();
       else if (dice < 0.8) world.addTask(random.pick(boards));
       else if (dice < 0.82) boards.push(world.addBoard('member'));
@@ -71,14 +69,15 @@ class Chaos {
     return this.followers.flatMap((follower) => this.complaints(follower));
   }
 
-  private hint(messages: AcpMessage[]): void {
+  private append(taskId: string, count: number): void {
     const { random, hub } = this.world;
+    const messages = this.world.append(taskId, count);
     const cut = random.below(messages.length);
     const pieces = random.chance(0.3) && cut > 0 ? [messages.slice(0, cut), messages.slice(cut)] : [messages];
     if (random.chance(0.1)) pieces.push(messages.slice(random.below(messages.length)));
     for (const piece of pieces) {
       if (random.chance(0.15)) continue;
-      const tell = (): void => hub.appended(piece[0]!.task_id, piece);
+      const tell = (): void => hub.appended(taskId, piece);
       if (random.chance(0.4)) tell();
       else this.underWay.push(ticks(random.below(12)).then(tell));
     }

@@ -1,23 +1,10 @@
-import type { AcpMessage } from '../../../common/acp/acp-message.js';
+import type { StoredMessage } from '../../../common/acp/stored-message.js';
 
-/** A message on its way to any number of readers: turned into JSON once for all of them. */
-export class StreamEntry {
-  readonly seq: number;
-  /** The wire form. Its length, in UTF-16 units, is what buffers and frames are measured by. */
-  readonly json: string;
+/** A message on its way to any number of readers. Buffers and frames are measured by the length of its JSON, in UTF-16 units. */
+export type StreamEntry = StoredMessage;
 
-  constructor(message: AcpMessage) {
-    this.seq = message.seq;
-    this.json = JSON.stringify(message);
-  }
-}
-
-/** Entries of the longest run of consecutive `seq` at the front of `messages`. */
-export function consecutiveEntries(messages: readonly AcpMessage[]): StreamEntry[] {
-  const entries: StreamEntry[] = [];
-  for (const message of messages) {
-    if (entries.length > 0 && message.seq !== entries.at(-1)!.seq + 1) break;
-    entries.push(new StreamEntry(message));
-  }
-  return entries;
+/** The longest run of consecutive `seq` at the front of `messages`. */
+export function consecutiveEntries(messages: readonly StreamEntry[]): readonly StreamEntry[] {
+  const end = messages.findIndex((message, index) => index > 0 && message.seq !== messages[index - 1]!.seq + 1);
+  return end === -1 ? messages : messages.slice(0, end);
 }
