@@ -1,8 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-/** Real servers, databases and containers are shared machines' work: files run one after the other there. */
+/**
+ * Real servers, databases and containers: two files at a time, each with its own of all of them. They wait for these
+ * more than they compute, so that two cores do for two.
+ */
 const real = {
-  fileParallelism: false,
+  maxWorkers: 2,
   testTimeout: 60_000,
   hookTimeout: 120_000,
   globalSetup: ['test/support/global-setup.ts'],
@@ -15,7 +18,7 @@ export default defineConfig({
       { test: { name: 'integration', include: ['test/integration/**/*.spec.ts'], ...real } },
       { test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], ...real } },
       { test: { name: 'docker', include: ['test/docker/**/*.spec.ts'], ...real } },
-      { test: { name: 'faults', include: ['test/faults/**/*.spec.ts'], ...real } },
+      { test: { name: 'faults', include: ['test/faults/**/*.spec.ts'], ...real, fileParallelism: false } },
     ],
   },
 });
