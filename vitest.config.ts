@@ -14,7 +14,12 @@ const real = {
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.spec.ts', 'agents/**/*.spec.ts', 'scripts/**/*.spec.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.spec.ts', 'agents/**/*.spec.ts', 'scripts/**/*.spec.ts', 'clients/**/*.spec.ts'],
+        },
+      },
       { test: { name: 'integration', include: ['test/integration/**/*.spec.ts'], ...real } },
       { test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], ...real } },
       { test: { name: 'docker', include: ['test/docker/**/*.spec.ts'], ...real } },

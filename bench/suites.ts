@@ -3,6 +3,7 @@ import { LAUNCH_HELP, runLaunch } from './launch/suite.js';
 import { cleanUpAll, isInterrupted, onInterrupt } from './lib/interrupt.js';
 import { say } from './lib/progress.js';
 import { REST_HELP, runRest } from './rest/suite.js';
+import { runStream, STREAM_HELP } from './stream/suite.js';
 
 /** One suite: its name on the command line, a line about it, and its run; resolves to whether every aim was met. */
 const SUITES = [
@@ -14,6 +15,12 @@ const SUITES = [
     run: runClones,
   },
   { name: 'launch', about: 'a confined agent against a plain container', help: LAUNCH_HELP, run: runLaunch },
+  {
+    name: 'stream',
+    about: 'what agents say: storing it, its way to clients, many clients, slow ones',
+    help: STREAM_HELP,
+    run: runStream,
+  },
 ];
 
 const HELP = `npm run bench -- SUITE [options]

@@ -73,32 +73,48 @@ const UP = [
      select task_id, segment, segment_first_seq from task_streams where segment > 0`,
   `drop table acp_messages_before`,
 
-  // In place of a foreign key, which would look at the stream's row once for each message that is written.
-  `create function delete_messages_of_streams() returns trigger language plpgsql as $$
+  // In place of a foreign key, which would look at the stream's row once for each message that is written. Each segment
+  // by itself: one statement for all of them may read every message there is.
+  `create function delete_messages_of_stream() returns trigger language plpgsql as $$
+   declare part integer;
    begin
-     delete from acp_messages m using gone where m.task_id = gone.task_id;
-     return null;
+     for part in select segment from task_stream_segments where task_id = old.task_id loop
+       execute 'delete from acp_messages where segment = $1 and task_id = $2' using part, old.task_id;
+     end loop;
+     return old;
    end $$`,
-  `create trigger task_streams_delete_messages after delete on task_streams referencing old table as gone
-     for each statement execute function delete_messages_of_streams()`,
+  `create trigger task_streams_delete_messages before delete on task_streams
+     for each row execute function delete_messages_of_stream()`,
   AGENT_LOGS,
 
   // The latest progress is a column, so that a status costs no search among the messages; with the first one of the
   // attempt, whose distance from it is what an estimate goes by.
   `alter table agent_instances
-     add column progress real constraint agent_instances_progress_check check (progress >= 0 and progress <= 100),
+     add column progress real,
      add column operation varchar(500),
      add column progress_at timestamptz(3),
      add column first_progress real,
-     add column first_progress_at timestamptz(3)`,
+     add column first_progress_at timestamptz(3),
+     add column first_progress_paused_ms bigint`,
+  `update agent_instances agent set progress = last.progress, operation = last.operation, progress_at = last.created_at
+     from (
+       select distinct on (agent_id) agent_id, created_at,
+         least(100, greatest(0, case when json_typeof(data -> 'progress') = 'number' then (data ->> 'progress')::numeric end)) as progress,
+         left(data ->> 'message', 500) as operation
+       from acp_messages where type = 'progress' and data ->> 'source' is distinct from 'server'
+       order by agent_id, seq desc
+     ) last where last.agent_id = agent.id`,
+  // How long such runs took before is asked with each status of a run.
+  `create index runs_completed_idx on runs (board_id, agent_type, finished_at desc) where state = 'COMPLETED'`,
 ];
 
 const DOWN = [
+  `drop index runs_completed_idx`,
   `alter table agent_instances drop column progress, drop column operation, drop column progress_at,
-     drop column first_progress, drop column first_progress_at`,
+     drop column first_progress, drop column first_progress_at, drop column first_progress_paused_ms`,
   `drop view agent_logs`,
   `drop trigger task_streams_delete_messages on task_streams`,
-  `drop function delete_messages_of_streams`,
+  `drop function delete_messages_of_stream`,
   `alter table acp_messages rename to acp_messages_after`,
   `create table acp_messages (
     task_id uuid not null constraint acp_messages_task_id_fkey references task_streams (task_id) on delete cascade,

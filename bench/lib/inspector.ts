@@ -46,6 +46,20 @@ export class Inspector {
     return usedSize / BYTES_PER_MIB;
   }
 
+  /**
+   * Memory after a full collection, MiB: live objects, what lies outside of V8's heap (buffers, also those of sockets),
+   * and what the process holds of the machine.
+   */
+  async memoryAfterGc(): Promise<{ heap: number; external: number; rss: number }> {
+    await this.post('HeapProfiler.collectGarbage');
+    const { result } = await this.post<{ result: { value: NodeJS.MemoryUsage } }>('Runtime.evaluate', {
+      expression: 'process.memoryUsage()',
+      returnByValue: true,
+    });
+    const { heapUsed, external, rss } = result.value;
+    return { heap: heapUsed / BYTES_PER_MIB, external: external / BYTES_PER_MIB, rss: rss / BYTES_PER_MIB };
+  }
+
   close(): void {
     this.socket.close();
   }

@@ -91,8 +91,8 @@ export class World {
     await this.database('postgres').query(`create database ${to} template ${from}`);
   }
 
-  /** Starts the built server on the database `kandev`. */
-  async startKandev(flags: readonly string[] = []): Promise<ChildServer> {
+  /** Starts the built server on the database `kandev`; `env` adds to its settings, or replaces them. */
+  async startKandev(flags: readonly string[] = [], env: Record<string, string> = {}): Promise<ChildServer> {
     const home = join(this.directory, 'home');
     return ChildServer.start({
       args: [...NODE_FLAGS, ...flags, this.build.main],
@@ -109,6 +109,7 @@ export class World {
         JWT_SECRET: this.jwt_secret,
         DOCKER_HOST: `unix://${join(home, 'no-engine.sock')}`, // no agent runs here
         ...NO_LIMITS,
+        ...env,
       },
       listening: (pid) => addressOf(join(home, 'server.json'), pid),
     });

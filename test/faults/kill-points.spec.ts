@@ -4,6 +4,7 @@ import { TestServer } from '../support/server.js';
 import { countingAgent, expectEverythingOnce, giveCredentials, repository } from './counting-agent.js';
 
 const LINES = 400;
+const LIMIT_MS = 300_000; // of a test, with its wait for those before it: all of them take about a minute
 
 /** Points that are passed many times: the process ends at a later one, in the middle of things. */
 const LATER: Partial<Record<(typeof FAULT_POINTS)[number], number>> = {
@@ -12,7 +13,8 @@ const LATER: Partial<Record<(typeof FAULT_POINTS)[number], number>> = {
   'outbox.handled': 4,
 };
 
-describe('the server, killed with SIGKILL', () => {
+// Some at the same time: each server has a home and a database of its own, and mostly waits.
+describe.concurrent('the server, killed with SIGKILL', { timeout: LIMIT_MS }, () => {
   it.each(FAULT_POINTS)('at %s, goes on after a restart as if nothing had happened', async (point) => {
     const server = await TestServer.start({
       KANDEV_FAULT_POINT: `${point}:${LATER[point] ?? 1}`,

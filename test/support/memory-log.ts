@@ -1,9 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as tick } from 'node:timers/promises';
+import { LOG_LEVELS } from '../../src/common/acp/acp-message.js';
 import { wireJson, type StoredMessage } from '../../src/common/acp/stored-message.js';
 import type { Actor } from '../../src/common/auth/actor.js';
 import { notFound } from '../../src/common/errors/domain-error.js';
-import { GetStreamHeadsQuery, ReadMessagesQuery } from '../../src/modules/agent/contracts/agent.queries.js';
+import {
+  GetStreamHeadsQuery,
+  ReadMessagesQuery,
+  type MessagePage,
+} from '../../src/modules/agent/contracts/agent.queries.js';
+import { passes } from '../../src/modules/streaming/domain/message-filter.js';
 import {
   AuthorizeBoardQuery,
   FindVisibleTasksQuery,
@@ -43,8 +49,13 @@ export class MemoryLog {
   /** Queries by name, to see what a reader costs. */
   readonly asked = new Map<string, number>();
   failureRate = 0;
+  /** Whether messages are of all types and levels, as chance will have it, or logs of level info. */
+  mixed = false;
+  /** Messages that are looked at for one filtered page. */
+  lookedAt = 20_000;
   private readonly log = new Map<string, StoredMessage[]>();
-  private readonly heads = new Map<string, number>();
+  /** By task the first message that retention has left. */
+  private readonly first = new Map<string, number>();
 
   constructor(seed: number) {
     this.random = new Random(seed);
@@ -63,7 +74,7 @@ export class MemoryLog {
   }
 
   head(taskId: string): number {
-    return this.heads.get(taskId) ?? 0;
+    return this.history(taskId).length;
   }
 
   /** Stores messages; whoever gets them back may pass them to {@link StreamHub.appended}, or forget to. */
@@ -73,20 +84,29 @@ export class MemoryLog {
       const data = JSON.stringify({ message: 'x'.repeat(this.random.below(200)) });
       const seq = head + i + 1;
       const origin = { agent_id: 'agent', task_id: taskId, run_id: 'run' };
-      const json = wireJson({ type: 'log', timestamp: new Date(0).toISOString(), ...origin, seq }, data);
-      return { seq, type: 'log', level: 'info', json };
+      const type = this.mixed ? this.random.pick(['log', 'log', 'log', 'progress', 'error'] as const) : 'log';
+      const level = {
+        log: this.mixed ? this.random.pick(LOG_LEVELS) : ('info' as const),
+        progress: null,
+        error: 'error' as const,
+      }[type];
+      const json = wireJson({ type, timestamp: new Date(0).toISOString(), ...origin, seq }, data);
+      return { seq, type, level, json };
     });
-    this.log.set(taskId, [...(this.log.get(taskId) ?? []), ...messages]);
-    this.heads.set(taskId, head + count);
+    const log = this.log.get(taskId);
+    if (log) log.push(...messages);
+    else this.log.set(taskId, [...messages]);
     return messages;
+  }
+
+  /** All that was ever stored, in order, kept or not. */
+  history(taskId: string): readonly StoredMessage[] {
+    return this.log.get(taskId) ?? [];
   }
 
   /** Retention: forgets everything below `firstSeq`. */
   forget(taskId: string, firstSeq: number): void {
-    this.log.set(
-      taskId,
-      (this.log.get(taskId) ?? []).filter(({ seq }) => seq >= firstSeq),
-    );
+    this.first.set(taskId, Math.max(firstSeq, this.first.get(taskId) ?? 1));
   }
 
   async answer(query: object): Promise<unknown> {
@@ -101,13 +121,12 @@ export class MemoryLog {
 
   private look(query: object): unknown {
     if (query instanceof ReadMessagesQuery) {
-      const rows = (this.log.get(query.task_id) ?? []).filter(({ seq }) => seq > query.after_seq);
-      return rows.slice(0, query.limit);
+      return this.page(query);
     }
     if (query instanceof GetStreamHeadsQuery) {
       return query.task_ids.map((task_id) => {
         const head_seq = this.head(task_id);
-        return { task_id, head_seq, first_seq: this.log.get(task_id)?.[0]?.seq ?? 0 };
+        return { task_id, head_seq, first_seq: this.firstKept(task_id) };
       });
     }
     if (query instanceof ListVisibleBoardsQuery) {
@@ -127,6 +146,27 @@ export class MemoryLog {
         .filter(({ board_id }) => board_ids?.includes(board_id) ?? true);
     }
     throw new Error(`nobody answers ${query.constructor.name}`);
+  }
+
+  /** As the database reads: a filtered page looks at so many messages, and says nothing where some are gone. */
+  private page({ task_id, after_seq, limit, filter }: ReadMessagesQuery): MessagePage {
+    const log = this.history(task_id);
+    const from = Math.max(after_seq, this.firstKept(task_id) - 1);
+    if (!filter) {
+      const messages = log.slice(from, from + limit);
+      return { messages, through_seq: messages.at(-1)?.seq ?? after_seq };
+    }
+    if (from > after_seq) return { messages: [], through_seq: after_seq };
+    const looked = log.slice(from, from + this.lookedAt);
+    const messages = looked.filter((message) => passes(filter, message)).slice(0, limit);
+    const last = messages.length === limit ? messages.at(-1) : looked.at(-1);
+    return { messages, through_seq: last?.seq ?? after_seq };
+  }
+
+  /** The first message that is kept; the one after the last where none is, and 0 where there never was one. */
+  firstKept(taskId: string): number {
+    const head = this.head(taskId);
+    return head === 0 ? 0 : Math.min(this.first.get(taskId) ?? 1, head + 1);
   }
 
   private maySee({ role, user_id }: Actor, boardId: string): boolean {

@@ -21,6 +21,7 @@ export interface RawAnswer {
 }
 
 const LIMIT_MS = 20_000;
+const EVENTS = 'text/event-stream';
 
 /** Speaks HTTP without tidying anything up: paths, headers and bodies go out as they are. */
 export class RawHttp {
@@ -33,6 +34,12 @@ export class RawHttp {
     const all = { ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers };
     return new Promise((resolve, reject) => {
       const request = httpRequest({ agent: this.agent, hostname, port, method, path, headers: all }, (response) => {
+        if (response.headers['content-type']?.startsWith(EVENTS)) {
+          // It never ends: that it has begun is the answer.
+          resolve(toAnswer(response.statusCode ?? 0, response.headers, Buffer.alloc(0)));
+          response.on('error', () => undefined).destroy();
+          return;
+        }
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('error', reject);

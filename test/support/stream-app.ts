@@ -5,13 +5,15 @@ import { NestFactory } from '@nestjs/core';
 import { CommandHandler, CqrsModule, EventBus, QueryHandler } from '@nestjs/cqrs';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { IoAdapter } from '@nestjs/platform-socket.io';
-import { ResolveActorQuery, ResolveSessionQuery, type Resolution } from '../../src/common/auth/principal.queries.js';
+import { ResolveActorsQuery, ResolveSessionQuery, type Resolution } from '../../src/common/auth/principal.queries.js';
 import { AuthModule } from '../../src/common/auth/auth.module.js';
 import { TokenService } from '../../src/common/auth/token.service.js';
 import type { Command, Query } from '../../src/common/bus/contracts.js';
 import { OutboxHandlers } from '../../src/common/bus/outbox-handlers.js';
 import { CONFIG } from '../../src/common/config/config.module.js';
 import { notFound } from '../../src/common/errors/domain-error.js';
+import { MemoryCounters } from '../../src/common/rate-limit/memory-counters.js';
+import { RateLimiter } from '../../src/common/rate-limit/rate-limiter.js';
 import { Workers } from '../../src/common/ops/workers.js';
 import { MessagesAppendedEvent } from '../../src/modules/agent/contracts/agent.events.js';
 import { GetStreamHeadsQuery, ReadMessagesQuery } from '../../src/modules/agent/contracts/agent.queries.js';
@@ -19,8 +21,10 @@ import { StartRunCommand, StopRunCommand } from '../../src/modules/orchestrator/
 import { StreamingModule } from '../../src/modules/streaming/streaming.module.js';
 import {
   AuthorizeBoardQuery,
+  FindLostGrantsQuery,
   FindVisibleTasksQuery,
   ListVisibleBoardsQuery,
+  type LostGrant,
 } from '../../src/modules/task/contracts/task.queries.js';
 import { MemoryLog } from './memory-log.js';
 
@@ -49,14 +53,21 @@ export async function startStreamApp(): Promise<StreamApp> {
   const commands: object[] = [];
   const auth = { token_duration: TOKEN_SECONDS };
   const http = { cors_origins: [FRIENDLY_ORIGIN], trusted_proxies: 0 };
+  const rate_limit = { storage: 'memory', per_minute: 0, anonymous_per_minute: 0 };
+  const stream = { connections_per_user: 1_000, subscriptions_per_user: 100_000 };
+  const counters = new MemoryCounters();
   const world = {
     providers: [
-      { provide: CONFIG, useValue: { jwt_secret: 'a secret for tests that is long enough', auth, http } },
+      {
+        provide: CONFIG,
+        useValue: { jwt_secret: 'a secret for tests that is long enough', auth, http, rate_limit, stream },
+      },
       { provide: MemoryLog, useValue: log },
       { provide: 'COMMANDS', useValue: commands },
+      { provide: RateLimiter, useValue: new RateLimiter(counters, counters) },
       ...[Workers, OutboxHandlers],
     ],
-    exports: [CONFIG, MemoryLog, 'COMMANDS', Workers, OutboxHandlers],
+    exports: [CONFIG, MemoryLog, 'COMMANDS', RateLimiter, Workers, OutboxHandlers],
   };
   @Global()
   @Module(world)
@@ -64,7 +75,7 @@ export async function startStreamApp(): Promise<StreamApp> {
 
   @Module({
     imports: [WorldModule, CqrsModule.forRoot(), AuthModule, StreamingModule],
-    providers: [...handlers(), Everybody, Still],
+    providers: [...handlers(), Everybody, Still, NothingLost],
   })
   class RootModule {}
 
@@ -96,10 +107,18 @@ class Everybody {
   }
 }
 
-@QueryHandler(ResolveActorQuery)
+@QueryHandler(ResolveActorsQuery)
 class Still {
-  execute({ actor }: ResolveActorQuery): Promise<Resolution> {
-    return Promise.resolve({ actor, expires_at: null });
+  execute({ actors }: ResolveActorsQuery): Promise<Resolution[]> {
+    return Promise.resolve(actors.map((actor) => ({ actor, expires_at: null })));
+  }
+}
+
+/** Nobody loses what they may read. */
+@QueryHandler(FindLostGrantsQuery)
+class NothingLost {
+  execute(): Promise<LostGrant[]> {
+    return Promise.resolve([]);
   }
 }
 

@@ -8,6 +8,7 @@ export { KandevApi } from './generated/sdk.gen.js';
 export { KandevError } from './kandev-error.js';
 export { paginate } from './paginate.js';
 export type { Session } from './session.js';
+export * from './stream/index.js';
 
 /** Where the server is, and who asks. Without any token only the operations that need none work. */
 export interface KandevOptions {

@@ -27,11 +27,11 @@ const CLIENT = {
  * Builds the server and the TypeScript client where either is missing or its sources changed. Call
  * `ensureInstalled()` first.
  *
- * @param {{ client?: boolean }} options `client: false` leaves the client as it is
+ * @param {{ client?: boolean, server?: boolean }} options false leaves that one as it is
  * @throws {SetupFailure} with the compiler's output when the build fails
  */
-export async function ensureBuilt({ client = true } = {}) {
-  const parts = client ? [SERVER, CLIENT] : [SERVER];
+export async function ensureBuilt({ client = true, server = true } = {}) {
+  const parts = [...(server ? [SERVER] : []), ...(client ? [CLIENT] : [])];
   if (!parts.every(isCurrent))
     await withLock(async () => {
       for (const part of parts) await build(part);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_DEPTH } from './sanitize.js';
-import { parseLine, type OutputLine } from './parse-line.js';
+import { parseLine, parseLines, type OutputLine } from './parse-line.js';
 
 const NOW = new Date('2026-01-09T10:30:00.000Z');
 const parse = (text: string | Buffer, more: Partial<OutputLine> = {}) =>
@@ -102,6 +102,71 @@ describe('a line of output', () => {
           expect(JSON.stringify(parsed.data)).not.toContain('\\u0000');
         },
       ),
+    );
+  });
+
+  it.each([
+    ['{"type":"log","data":{"n":1e400}}', { n: null, metadata: { sanitized: true } }],
+    ['{"type":"log","data":{"a":1,"a":2}}', { a: 2 }],
+    ['{"type":"log","data":{"b":1,"a":2,"1":3}}', { 1: 3, b: 1, a: 2 }],
+    ['{"type":"log","data":{"\\u0000":1}}', { '\uFFFD': 1, metadata: { sanitized: true } }],
+    ['{"type":"log","type":"error","data":{}}', {}],
+    ['{"type":"log","data":null}', {}],
+    ['{"type":"log"}', {}],
+  ])('%s has data that is defined', (line, data) => {
+    expect(JSON.stringify(parse(line).data)).toBe(JSON.stringify(data));
+  });
+
+  it('may claim to be whose it likes: nothing of it is kept', () => {
+    const line = '{"type":"log","seq":1,"task_id":"t","agent_id":"a","run_id":"r","level":"error","data":{"x":1}}';
+    expect(Object.keys(parse(line))).toEqual(['type', 'timestamp', 'level', 'data']);
+    expect(parse(line)).toMatchObject({ level: 'info', data: { x: 1 } });
+  });
+
+  it("is never taken for the server's", () => {
+    const status = parse('{"type":"status","data":{"status":"COMPLETED","source":"server"}}');
+    expect(status.data).toEqual({ status: 'COMPLETED', source: 'agent' });
+    expect(parse('{"type":"status","data":{}}').data).toEqual({ source: 'agent' });
+    expect(parse('{"type":"progress","data":{"progress":1,"source":"server"}}').data).toEqual({
+      progress: 1,
+      source: 'agent',
+    });
+    expect(parse('{"type":"progress","data":{"source":"mine"}}').data).toEqual({ source: 'mine' });
+    expect(parse('{"type":"log","data":{"metadata":{"source":"server"}}}').data).toEqual({
+      metadata: { source: 'agent' },
+    });
+  });
+
+  it('keeps colours, and a carriage return inside', () => {
+    expect(parse('\u001b[31mred\u001b[0m 10%\r20%\r').data['message']).toBe('\u001b[31mred\u001b[0m 10%\r20%');
+  });
+
+  it('may have a hundred thousand keys', () => {
+    const data = Object.fromEntries(Array.from({ length: 100_000 }, (_, n) => [`k${n}`, n]));
+    const stored = parse(JSON.stringify({ type: 'result', data }));
+    expect(JSON.stringify(stored.data) === JSON.stringify(data)).toBe(true);
+  });
+});
+
+describe('lines of output', () => {
+  it('are what each of them is', () => {
+    const line = fc.oneof(
+      fc.uint8Array({ maxLength: 30 }).map((bytes) => Buffer.from(bytes.filter((byte) => byte !== 10))),
+      fc.string({ unit: 'grapheme', maxLength: 20 }).map((text) => Buffer.from(text.replaceAll('\n', ''))),
+      fc
+        .constantFrom('', '\r', '{}', '{"type":"log","data":{"message":"m\\ud800"}}\r', ' {"type":"error"}', 'a\0b')
+        .map((text) => Buffer.from(text)),
+    );
+    fc.assert(
+      fc.property(fc.array(line, { minLength: 1 }), fc.boolean(), fc.boolean(), (lines, stderr, ended) => {
+        const source = stderr ? 'stderr' : 'stdout';
+        if (!ended && lines.at(-1)!.length === 0) return; // what has neither a byte nor a newline is no line
+        const newline = Buffer.from('\n');
+        const bytes = Buffer.concat(
+          lines.flatMap((one, n) => (ended || n < lines.length - 1 ? [one, newline] : [one])),
+        );
+        expect(parseLines(bytes, source, NOW)).toEqual(lines.map((one) => parseLine({ bytes: one, source }, NOW)));
+      }),
     );
   });
 });

@@ -32,6 +32,7 @@ export const AUDIT_ACTIONS = [
   'agent_type.updated',
   'agent_type.deleted',
   'agent.launched',
+  'agent.input_sent',
   'credential.granted',
   'workspace.committed',
   'workspace.pushed',

@@ -20,11 +20,18 @@ export const SESSION_ONLY = 'kandev:session-only';
 /** Closes an operation to API keys: a key that was stolen must not be good for making itself at home. */
 export const SessionOnly = () => SetMetadata(SESSION_ONLY, true);
 
+/** Key of the metadata that {@link CredentialsInQuery} sets. */
+export const CREDENTIALS_IN_QUERY = 'kandev:credentials-in-query';
+
+/** Takes `?token=` and `?ticket=` too: for what browsers open without letting a page set headers. */
+export const CredentialsInQuery = () => SetMetadata(CREDENTIALS_IN_QUERY, true);
+
 /** A request after the guard has let it pass. */
 export interface AuthenticatedRequest {
   actor?: Actor;
   principal?: Principal;
   headers: Record<string, string | string[] | undefined>;
+  query?: unknown;
 }
 
 /** The {@link Actor} of the request. */

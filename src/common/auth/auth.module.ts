@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import { JwtModule } from '@nestjs/jwt';
+import { AccessNews } from './access-news.js';
 import { AgentKeys } from './agent-keys.js';
 import { AuthGuard } from './auth.guard.js';
 import { Authenticator } from './authenticator.js';
@@ -12,7 +13,7 @@ import { TokenService } from './token.service.js';
 @Global()
 @Module({
   imports: [JwtModule.register({}), CqrsModule],
-  providers: [TokenService, AgentKeys, KeyUses, Authenticator, { provide: APP_GUARD, useClass: AuthGuard }],
-  exports: [TokenService, AgentKeys, Authenticator],
+  providers: [AccessNews, TokenService, AgentKeys, KeyUses, Authenticator, { provide: APP_GUARD, useClass: AuthGuard }],
+  exports: [AccessNews, TokenService, AgentKeys, Authenticator],
 })
 export class AuthModule {}

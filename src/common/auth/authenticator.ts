@@ -9,7 +9,7 @@ import { RedeemTicketCommand } from './principal.commands.js';
 import { NEVER, type Principal } from './principal.js';
 import { PrincipalCache } from './principal-cache.js';
 import {
-  ResolveActorQuery,
+  ResolveActorsQuery,
   ResolveAgentQuery,
   ResolveApiKeyQuery,
   ResolveSessionQuery,
@@ -61,13 +61,18 @@ export class Authenticator {
   }
 
   /**
-   * Asks again, past the cache, whether somebody who was let in would be let in now with the same role.
-   * @throws DomainError `auth.role_changed`, and what {@link authenticate} throws
+   * Asks again, past the cache, whether those who were let in would be let in now, and still are what they were. For
+   * each, in their order: null, or why not (`auth.role_changed`, and what {@link authenticate} throws). A member who
+   * has become an administrator is well as they are.
    */
-  async recheck(actor: Actor): Promise<void> {
-    const now = toPrincipal(await this.queries.execute(new ResolveActorQuery(actor))).actor;
-    if (now.role === actor.role) return;
-    throw new DomainError('unauthenticated', 'auth.role_changed', 'Your role has changed. Connect again.');
+  async recheck(actors: readonly Actor[]): Promise<(DomainError | null)[]> {
+    const now = await this.queries.execute(new ResolveActorsQuery(actors));
+    return actors.map((before, i) => {
+      const found = now[i] ?? { refused: 'session_ended' };
+      if ('refused' in found) return refusal(found.refused);
+      if (found.actor.role === before.role || found.actor.role === 'admin') return null;
+      return new DomainError('unauthenticated', 'auth.role_changed', 'Your role has changed. Connect again.');
+    });
   }
 
   /** Calls back whenever access may have ended in this process. */

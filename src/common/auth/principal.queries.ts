@@ -25,9 +25,12 @@ export class ResolveApiKeyQuery extends Query<Resolution> {
   }
 }
 
-/** Whether somebody who was let in before (a user, by session or key) would be let in again, and with which role. */
-export class ResolveActorQuery extends Query<Resolution> {
-  constructor(readonly actor: Actor) {
+/**
+ * Whether those who were let in before (users, by session or key) would be let in again, and with which role; one
+ * answer for each, in their order.
+ */
+export class ResolveActorsQuery extends Query<Resolution[]> {
+  constructor(readonly actors: readonly Actor[]) {
     super();
   }
 }

@@ -4,6 +4,7 @@ export const MEANING: Readonly<Record<number, string>> = {
   401: 'No valid access token',
   403: 'Your role does not allow this',
   404: 'It does not exist, or it is not yours to see',
+  406: 'Nothing that the client takes can be answered',
   409: 'It conflicts with the present state',
   412: 'It has changed since the version in If-Match',
   413: 'The body is too large',
@@ -18,6 +19,7 @@ export const MEANING: Readonly<Record<number, string>> = {
 /** Codes that every operation with the status can give, whatever it does itself. */
 export const GENERAL_CODES: Readonly<Record<number, readonly string[]>> = {
   400: ['request.invalid', 'request.malformed'],
+  406: ['request.not_acceptable'],
   413: ['request.too_large'],
   415: ['request.unsupported_media_type'],
   429: ['request.too_many'],

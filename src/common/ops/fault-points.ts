@@ -37,6 +37,8 @@ export const DISK_FAULT_POINTS = [
 ] as const;
 /** The same, passed only where somebody pauses a run or lets it go on. */
 export const HOLD_FAULT_POINTS = ['run.hold_recorded', 'agent.holding', 'agent.held'] as const;
+/** The same, passed with every batch of output, and where a reader of a stream goes over from catching up to live. */
+export const STREAM_FAULT_POINTS = ['output.committing', 'output.committed', 'stream.seam'] as const;
 /** The same, passed only where a workspace goes, or comes back. */
 export const WORKSPACE_FAULT_POINTS = [
   'workspace.removing',
@@ -50,25 +52,33 @@ export type FaultPoint =
   | (typeof WORKSPACE_FAULT_POINTS)[number]
   | (typeof FAULT_POINTS)[number]
   | (typeof DISK_FAULT_POINTS)[number]
-  | (typeof HOLD_FAULT_POINTS)[number];
+  | (typeof HOLD_FAULT_POINTS)[number]
+  | (typeof STREAM_FAULT_POINTS)[number];
 
-let armed: { point: string; left: number } | undefined;
+const KNOWN: readonly string[] = [
+  ...FAULT_POINTS,
+  ...DISK_FAULT_POINTS,
+  ...HOLD_FAULT_POINTS,
+  ...STREAM_FAULT_POINTS,
+  ...WORKSPACE_FAULT_POINTS,
+];
+let armed: { point: string; left: number; signal: NodeJS.Signals } | undefined;
 
-/** For tests: ends the process with SIGKILL when the point is reached for the `n`-th time (`"output.stored:3"`). */
+/**
+ * For tests: ends the process with SIGKILL when the point is reached for the `n`-th time (`"output.stored:3"`), or
+ * freezes it there with SIGSTOP, until somebody sends it SIGCONT (`"output.stored:3:freeze"`).
+ */
 export function armFaultPoint(setting: string | undefined): void {
   if (!setting) return;
-  const [point = '', times = '1'] = setting.split(':');
-  if (
-    ![...FAULT_POINTS, ...DISK_FAULT_POINTS, ...HOLD_FAULT_POINTS, ...WORKSPACE_FAULT_POINTS].some(
-      (known) => known === point,
-    )
-  )
-    throw new Error(`KANDEV_FAULT_POINT: there is no point ${point}`);
-  armed = { point, left: Number(times) };
+  const [point = '', times = '1', what = 'kill'] = setting.split(':');
+  if (!KNOWN.includes(point)) throw new Error(`KANDEV_FAULT_POINT: there is no point ${point}`);
+  armed = { point, left: Number(times), signal: what === 'freeze' ? 'SIGSTOP' : 'SIGKILL' };
 }
 
 /** Nothing, unless this very point was armed. */
 export function faultPoint(point: FaultPoint): void {
   if (armed?.point !== point || --armed.left > 0) return;
-  process.kill(process.pid, 'SIGKILL');
+  const { signal } = armed;
+  armed = undefined; // one that was frozen and woken goes on
+  process.kill(process.pid, signal);
 }

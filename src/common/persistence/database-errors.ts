@@ -2,11 +2,17 @@
 const CONNECTION_GONE =
   /connection (terminated|ended|error)|not queryable|timeout exceeded when trying to connect|server closed/i;
 
-/** The database is away or busy, not wrong: waiting helps. SQLSTATE classes 08, 40, 53, 57, or no answer at all. */
+/**
+ * The database is away or busy, not wrong: waiting helps. SQLSTATE classes 08, 40, 53, 57, a session that was ended as
+ * we stood still in a transaction (25P03), or no answer at all.
+ */
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
-  if (typeof code === 'string' && (/^(08|40|53|57)/.test(code) || /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND)/.test(code)))
+  if (
+    typeof code === 'string' &&
+    (/^(08|40|53|57|25P03)/.test(code) || /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND)/.test(code))
+  )
     return true;
   return CONNECTION_GONE.test(error.message);
 }

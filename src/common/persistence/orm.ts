@@ -1,6 +1,7 @@
 import type { Constructor, EntityClass } from '@mikro-orm/core';
 import { Migrator, type Migration } from '@mikro-orm/migrations';
 import { defineConfig, type MikroORM, type Options } from '@mikro-orm/postgresql';
+import { CompiledQuery, type DatabaseConnection } from 'kysely';
 import pg from 'pg';
 
 // Sequence numbers, byte offsets and counts stay far below 2^53: numbers, not texts, in every row.
@@ -8,6 +9,13 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
 /** Advisory lock that one server holds while it migrates; the number is "kandev" in ASCII. */
 const MIGRATION_LOCK = 0x6b_61_6e_64_65_76;
+
+/**
+ * A server that stands still in the middle of a transaction (a frozen machine, a debugger) must not keep its locks from
+ * the one that takes over: PostgreSQL ends its session. Longer than anything of ours between two statements, and shorter
+ * than a lease, so that the locks are gone when others come.
+ */
+const IDLE_IN_TRANSACTION_MS = 10_000;
 
 export type Entities = readonly EntityClass<object>[];
 export type Migrations = readonly { name: string; class: Constructor<Migration> }[];
@@ -34,6 +42,11 @@ export function ormOptions(
     },
     pool: { min: 1, max: poolSize },
     driverOptions: { application_name: `kandev-${process.pid}` },
+    // A statement and no parameter of the connection: poolers in between refuse those that they do not know.
+    onCreateConnection: async (connection) => {
+      const limit = CompiledQuery.raw(`set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`);
+      await (connection as DatabaseConnection).executeQuery(limit);
+    },
     forceUtcTimezone: true,
   }) as Options;
 }
@@ -41,6 +54,8 @@ export function ormOptions(
 /** Brings the schema up to date; servers that start at the same moment wait for each other. */
 export async function migrate(orm: MikroORM): Promise<number> {
   return orm.em.fork().transactional(async (em) => {
+    // It waits for the migrations, which work on other connections and may take long.
+    await em.execute('set local idle_in_transaction_session_timeout = 0');
     await em.execute('select pg_advisory_xact_lock(?)', [MIGRATION_LOCK]);
     return (await orm.migrator.up()).length;
   });

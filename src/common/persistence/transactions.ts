@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { MikroORM, type EntityManager, type InferKyselyDB } from '@mikro-orm/postgresql';
-import { sql, type Kysely } from 'kysely';
+import { sql, type CompiledQuery, type Kysely } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { DomainEvent } from '../bus/contracts.js';
 import { OutboxEvent, type OutboxEventSchema } from '../bus/outbox-event.entity.js';
@@ -15,6 +15,11 @@ const QUERY_CANCELED = '57014';
  */
 const SET_FENCE = sql`select set_config('statement_timeout', ${String(FENCE_MS)}, true),
   set_config('work_mem', '64MB', true), set_config('jit', 'off', true)`;
+
+/** A statement was prepared on another connection than it is run on: something between us and PostgreSQL shares them. */
+const UNKNOWN_STATEMENT = new Set(['26000', '42P05']);
+/** Statements that are prepared: more than there are texts of such, so that no list grows without a bound. */
+const MAX_PREPARED = 100;
 
 /** Rows in one INSERT: 8 values each, and a statement takes at most 65,535. */
 const EVENTS_PER_INSERT = 1_000;
@@ -96,6 +101,8 @@ export class Tx {
 export class Transactions {
   /** Rung whenever committed work has left events in the outbox. */
   readonly outboxBell = new WakeUp();
+  private readonly names = new Map<string, string>();
+  private mayPrepare = true;
 
   constructor(private readonly orm: MikroORM) {}
 
@@ -120,6 +127,24 @@ export class Transactions {
   }
 
   /**
+   * One statement, which is a transaction by itself, planned once a connection: for those that are sent all the time
+   * and whose plan takes longer than their work. Where a pooler loses what was prepared, it is sent like any other.
+   */
+  async prepared<T>(statement: CompiledQuery<T>): Promise<T[]> {
+    const pool = await this.orm.em.getConnection().getNativeClient();
+    const { sql: text, parameters } = statement;
+    const query = { text, values: [...parameters] };
+    const name = this.mayPrepare ? this.nameOf(text) : undefined;
+    try {
+      return (await pool.query({ ...query, ...(name !== undefined && { name }) })).rows as T[];
+    } catch (error) {
+      if (name === undefined || !UNKNOWN_STATEMENT.has((error as { code?: string }).code ?? '')) throw error;
+      this.mayPrepare = false;
+      return (await pool.query(query)).rows as T[];
+    }
+  }
+
+  /**
    * Reads that may cost much, on one connection: PostgreSQL gives up a statement of theirs after {@link FENCE_MS}.
    * @throws DomainError `request.too_slow` (unavailable) when it has
    */
@@ -140,5 +165,13 @@ export class Transactions {
         `This takes longer than ${FENCE_MS / 1000} seconds. Ask for less: more filters, rarer words, a cursor instead of an offset.`,
       );
     }
+  }
+
+  private nameOf(text: string): string | undefined {
+    const known = this.names.get(text);
+    if (known !== undefined || this.names.size >= MAX_PREPARED) return known;
+    const name = `kandev_${this.names.size + 1}`;
+    this.names.set(text, name);
+    return name;
   }
 }

@@ -5,6 +5,8 @@ import { AgentTypesController } from './api/agent-types.controller.js';
 import { AgentsController } from './api/agents.controller.js';
 import { NdjsonBodies } from './api/ndjson.js';
 import { ChangesController } from './api/changes.controller.js';
+import { InputController } from './api/input.controller.js';
+import { MessagesController } from './api/messages.controller.js';
 import { OutputController } from './api/output.controller.js';
 import { RescuesController } from './api/rescues.controller.js';
 import { WorkspacesController } from './api/workspaces.controller.js';
@@ -25,8 +27,6 @@ import {
   FindLatestAgentHandler,
   GetProgressHandler,
   GetStartableAgentTypeHandler,
-  GetStreamHeadsHandler,
-  ReadMessagesHandler,
 } from './app/agent.queries.js';
 import { ListArtifactsHandler, OpenArtifactHandler } from './app/artifact.queries.js';
 import { ArtifactCollector } from './app/artifact-collector.js';
@@ -60,11 +60,18 @@ import { GetInstanceHandler, ListInstancesHandler, ListTaskInstancesHandler } fr
 import { LaunchAgentHandler } from './app/launch-agent.js';
 import { LaunchSpecs } from './app/launch-spec.js';
 import { ListLogsHandler } from './app/log.queries.js';
+import { DownloadMessagesHandler } from './app/download-messages.js';
 import { MessageLog } from './app/message-log.js';
+import { MessagePages } from './app/message-pages.js';
+import { MessageRetention } from './app/message-retention.js';
+import { GetStreamHeadsHandler, ReadMessagesHandler, ReadReplayHandler } from './app/message.queries.js';
+import { SegmentMetrics } from './app/segment-metrics.js';
 import { OrphanSweeper } from './app/orphan-sweeper.js';
 import { ImageCheck } from './app/image-check/image-check.js';
 import { ProbeAgentTypeHandler } from './app/probe-agent-type.js';
 import { PostMessagesHandler } from './app/post-messages.js';
+import { InputJournal } from './app/input-journal.js';
+import { SendAgentInputHandler } from './app/send-input.js';
 import { Redactors } from './app/redactors.js';
 import { ResultArtifacts } from './app/result-artifacts.js';
 import { ReleaseAgentHandler, StopAgentHandler, StopInstanceHandler } from './app/stop-agent.js';
@@ -120,8 +127,8 @@ export const agentEntities = [
     ProbeController,
     AgentsController,
     AgentMessagesController,
-    OutputController,
-    ...[ChangesController, WorkspacesController, RescuesController],
+    ...[OutputController, MessagesController],
+    ...[ChangesController, InputController, WorkspacesController, RescuesController],
   ],
   providers: [
     ...runtimeProviders,
@@ -155,12 +162,15 @@ export const agentEntities = [
     ...[AgentMetrics, InstanceCondition, AgentLooks, UsageSampler, HoldAgentHandler, CanHoldAgentHandler],
     ...[LaunchAgentHandler, StopAgentHandler, StopInstanceHandler, ReleaseAgentHandler],
     ...[FindAttemptAgentHandler, FindLatestAgentHandler, GetProgressHandler, GetStartableAgentTypeHandler],
-    ...[ReadMessagesHandler, GetStreamHeadsHandler, ListLogsHandler, ListArtifactsHandler, OpenArtifactHandler],
+    ...[MessagePages, ReadMessagesHandler, ReadReplayHandler, GetStreamHeadsHandler, DownloadMessagesHandler],
+    ...[SegmentMetrics, MessageRetention],
+    ...[ListLogsHandler, ListArtifactsHandler, OpenArtifactHandler],
     ...[AgentTypeRules, CreateAgentTypeHandler, UpdateAgentTypeHandler, DeleteAgentTypeHandler],
     ...[ListAgentTypesHandler, GetAgentTypeHandler, ListAgentTypeVersionsHandler, GetAgentTypeVersionHandler],
     ...[ImageCheck, ProbeAgentTypeHandler],
     ...[GetInstanceHandler, ListInstancesHandler, ListTaskInstancesHandler],
     GetDiskHandler,
+    ...[InputJournal, SendAgentInputHandler],
     ...[NdjsonBodies, PostMessagesHandler, ResolveAgentHandler, GetAgentTaskHandler, GetEngineHandler],
   ],
 })

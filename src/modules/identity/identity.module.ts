@@ -10,14 +10,10 @@ import { ForgetExpired } from './app/forget-expired.js';
 import { NoteApiKeyUseHandler } from './app/note-key-use.js';
 import { RefreshTokensHandler, SignOutHandler } from './app/refresh-tokens.js';
 import { RegisterUserHandler } from './app/register-user.js';
-import {
-  RedeemTicketHandler,
-  ResolveActorHandler,
-  ResolveApiKeyHandler,
-  ResolveSessionHandler,
-} from './app/resolve-principal.queries.js';
+import { RedeemTicketHandler, ResolveApiKeyHandler, ResolveSessionHandler } from './app/resolve-principal.queries.js';
 import { Sessions } from './app/sessions.js';
 import { SignInThrottle } from './app/sign-in-throttle.js';
+import { ResolveActorsHandler } from './app/resolve-actors.query.js';
 import { SignInHandler } from './app/sign-in.js';
 import { UpdateUserHandler } from './app/update-user.js';
 import {
@@ -47,7 +43,7 @@ export const identityEntities = [User, RefreshToken, ApiKey, Ticket];
     ...[GetUserHandler, ListUsersHandler, LookUpUserHandler, FindUsersHandler, FindAuthorHandler, UpdateUserHandler],
     FindSoleUserHandler,
     ...[CreateApiKeyHandler, RevokeApiKeyHandler, ListApiKeysHandler, NoteApiKeyUseHandler, CreateTicketHandler],
-    ...[ResolveSessionHandler, ResolveApiKeyHandler, ResolveActorHandler, RedeemTicketHandler],
+    ...[ResolveSessionHandler, ResolveApiKeyHandler, ResolveActorsHandler, RedeemTicketHandler],
     ...[Sessions, SignInThrottle, ForgetExpired],
     { provide: PasswordHasher, useClass: Argon2PasswordHasher },
   ],

@@ -13,7 +13,7 @@ import { RunDriver } from './app/run-driver.js';
 import { RunKeeper } from './app/run-keeper.js';
 import { GetRunStatusHandler } from './app/run-status.query.js';
 import { RunWaits } from './app/run-waits.js';
-import { FindTasksWithLiveRunHandler, ListRunsHandler } from './app/run.queries.js';
+import { FindRunHandler, FindTasksWithLiveRunHandler, ListRunsHandler } from './app/run.queries.js';
 import { StartRunHandler } from './app/start-run.js';
 import { StopRunHandler } from './app/stop-run.js';
 import { RunSync } from './app/sync-run.js';
@@ -30,7 +30,7 @@ export const orchestratorEntities = [Run];
     ...[RunClaims, RunSync, RunWaits, LaunchGate, RunHolds, HoldWishes, RunDriver],
     ...[RunDispatcher, RunKeeper, RunAutomation, WaitReasons],
     ...[StartRunHandler, StopRunHandler, PauseRunHandler, ResumeRunHandler],
-    ...[FindTasksWithLiveRunHandler, ListRunsHandler, GetRunStatusHandler],
+    ...[FindRunHandler, FindTasksWithLiveRunHandler, ListRunsHandler, GetRunStatusHandler],
     ...[GetOrchestratorStatusHandler, GetQueueHandler],
   ],
 })

@@ -22,6 +22,7 @@ import { DeleteBoardHandler } from './app/delete-board.js';
 import { DeleteTaskHandler } from './app/delete-task.js';
 import { FindDependentsHandler, FindOpenDependenciesHandler } from './app/dependencies.queries.js';
 import { LiveRuns } from './app/live-runs.js';
+import { FindLostGrantsHandler } from './app/lost-grants.query.js';
 import { MoveTaskHandler, ReopenTaskHandler } from './app/move-task.js';
 import { CreateTaskHandler, UpdateTaskHandler } from './app/task.crud.js';
 import { TaskCountMerger } from './app/merge-task-counts.js';
@@ -48,7 +49,7 @@ const commandHandlers = [
 const queryHandlers = [
   ...[GetBoardHandler, ListBoardsHandler, AuthorizeBoardHandler, ListVisibleBoardsHandler, ListBoardMembersHandler],
   ...[ReadTaskHandler, GetTaskHandler, FindVisibleTasksHandler, ListTasksHandler, ListTaskEventsHandler],
-  ...[FindOpenDependenciesHandler, FindDependentsHandler],
+  ...[FindOpenDependenciesHandler, FindDependentsHandler, FindLostGrantsHandler],
 ];
 
 /** Boards, the cards on them, and their history. */

@@ -58,6 +58,7 @@ export const AGENTS: Rows = {
     }),
   },
   listTaskLogs: { access: READ, ok: 200, ask: onTask },
+  downloadMessages: { access: READ, ok: 200, ask: onTask },
   listArtifacts: { access: READ, ok: 200, ask: onTask },
   downloadArtifact: {
     access: READ,

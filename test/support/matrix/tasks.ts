@@ -94,6 +94,13 @@ export const RUNS: Rows = {
   stopRun: { access: WRITE, ok: 200, ask: started },
   pauseRun: { access: WRITE, ok: 501, ask: onTask },
   resumeRun: { access: WRITE, ok: 501, ask: onTask },
+  sendInput: {
+    access: WRITE,
+    ok: 200,
+    ask: ({ place }) => ({ ids: { taskId: place.task }, body: { data: { answer: 'yes' } } }),
+  },
+  streamTask: { access: READ, ok: 200, ask: onTask },
+  streamAll: { access: SIGNED_IN, ok: 200 },
   listTaskRuns: { access: READ, ok: 200, ask: onTask },
   getRunStatus: { access: READ, ok: 200, ask: onTask },
   getOrchestratorStatus: { access: SIGNED_IN, ok: 200 },

@@ -34,7 +34,7 @@ export class OutputController {
   @Get('orchestrator/tasks/:taskId/logs')
   @ApiOperation({ operationId: 'listTaskLogs', summary: "Logs of a task's agents, oldest first" })
   @ApiOkResponse({ type: LogListDto, description: 'A part of the logs.' })
-  @ApiProblems(400, 401, [404, 'task.not_found'])
+  @ApiProblems(400, 401, [404, 'task.not_found'], [503, 'request.too_slow'])
   taskLogs(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') taskId: string,
@@ -46,7 +46,7 @@ export class OutputController {
   @Get('agents/:agentId/logs')
   @ApiOperation({ operationId: 'listAgentLogs', summary: 'Logs of one agent instance, oldest first' })
   @ApiOkResponse({ type: LogListDto, description: 'A part of the logs.' })
-  @ApiProblems(400, 401, [404, 'agent.not_found'])
+  @ApiProblems(400, 401, [404, 'agent.not_found'], [503, 'request.too_slow'])
   agentLogs(
     @CurrentActor() actor: Actor,
     @IdParam('agentId') agentId: string,
@@ -107,7 +107,8 @@ export class OutputController {
     of: { task_id: string } | { agent_id: string },
     query: LogsQuery,
   ): Promise<LogListDto> {
-    const filter = { levels: query.level ?? null, since: query.since ?? null };
+    const { level, since, until, q, after_seq } = query;
+    const filter = { levels: level ?? null, since: since ?? null, until: until ?? null, q: q ?? null, after_seq };
     const { items, ...page } = await this.queries.execute(new ListLogsQuery(actor, of, filter, pageRequest(query)));
     return { logs: items, ...page };
   }

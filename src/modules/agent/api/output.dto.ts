@@ -1,7 +1,7 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { LOG_LEVELS, type LogLevel } from '../../../common/acp/acp-message.js';
 import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
-import { FromDigits, IsListOf, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
+import { FromDigits, IsListOf, IsText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
 import { PageQuery } from '../../../common/validation/page.dto.js';
 import { IsTime } from '../../../common/validation/query-fields.decorator.js';
 
@@ -22,11 +22,29 @@ export class LogsQuery extends PageQuery {
   })
   level?: LogLevel[];
 
-  /** Logs since this time. */
+  /** Logs from this time on, by their own times. */
   @MayBeAbsent()
   @IsTime()
   @ApiProperty({ required: false, example: '2026-01-09T10:00:00Z' })
   since?: string;
+
+  /** Logs before this time. */
+  @MayBeAbsent()
+  @IsTime()
+  @ApiProperty({ required: false, example: '2026-01-09T11:00:00Z' })
+  until?: string;
+
+  /** Messages with a greater `seq`. */
+  @FromDigits()
+  @IsWholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER })
+  @ApiProperty({ required: false, example: 0 })
+  after_seq: number = 0;
+
+  /** A part of the message, in upper or lower case. */
+  @MayBeAbsent()
+  @IsText({ min: 1, max: 200 })
+  @ApiProperty({ required: false, example: 'authentication' })
+  q?: string;
 }
 
 @ApiSchema({ name: 'LogLine' })
@@ -54,7 +72,7 @@ export class LogListDto {
   @ApiProperty({ type: [LogLineDto] })
   logs: LogLineDto[];
 
-  /** Of all logs that pass the filters. */
+  /** Of all logs that pass the filters, wherever the page begins. */
   @ApiProperty({ type: 'integer', example: 245 })
   total: number;
 

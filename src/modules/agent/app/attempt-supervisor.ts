@@ -11,7 +11,7 @@ import { Attempt } from './attempt.js';
 import type { Claim } from './instance-lock.js';
 
 const MAX_FAILURES = 6; // in a row, of a kind nobody foresaw
-const CALM_MS = 60_000; // what went well this long is no failure in a row
+const CALM_MS = 60_000; // what comes after so long a time of going well is the first of its kind again
 const MAX_PAUSE_MS = 5_000;
 
 interface Supervised {
@@ -107,7 +107,7 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
           { err: error, agent_id: claim.agent_id, tries },
           'an attempt was interrupted; going on with it',
         );
-        if (Date.now() - begun > CALM_MS) failures = 0;
+        if (Date.now() - begun > CALM_MS) tries = failures = 0;
         if (!isPassing(error) && ++failures >= MAX_FAILURES) await this.giveUp(attempt, claim);
         await sleep(Math.min(200 * 2 ** tries, MAX_PAUSE_MS), undefined, { signal }).catch(() => undefined);
       }

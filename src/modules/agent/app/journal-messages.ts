@@ -1,4 +1,5 @@
 import type { MessageDraft } from '../../../common/acp/acp-message.js';
+import { SERVER_SOURCE } from '../../../common/acp/message-source.js';
 import type { Tx } from '../../../common/persistence/transactions.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
 import type { ProgressDetails } from '../domain/container-runtime.js';
@@ -7,8 +8,7 @@ import { statusMessage, type StreamDB } from './message-log.js';
 /** What an attempt goes through, as its messages tell. Pauses, and the wait for the end, are part of `monitoring`. */
 export type Phase = 'preparation' | 'launch' | 'monitoring' | 'clean_up';
 
-/** `data.source` of a `progress` message that is the server's own, not the agent's. */
-export const SERVER_SOURCE = 'server';
+export { SERVER_SOURCE };
 
 /**
  * What the server tells of its work: with details it is a `progress` message, marked as the server's own so that
@@ -57,6 +57,6 @@ async function notGranted(tx: Tx, { id }: AgentInstance): Promise<Record<string,
 
 /** A line of the server's own in the log. */
 export function warning(message: string): MessageDraft {
-  const data = { level: 'warn', message, metadata: { source: 'server' } };
+  const data = { level: 'warn', message, metadata: { source: SERVER_SOURCE } };
   return { type: 'log', timestamp: new Date().toISOString(), level: 'warn', data };
 }

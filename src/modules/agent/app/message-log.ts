@@ -1,10 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { EventBus } from '@nestjs/cqrs';
 import type { InferKyselyDB } from '@mikro-orm/postgresql';
-import { sql } from 'kysely';
+import type { Compilable } from 'kysely';
 import type { MessageDraft } from '../../../common/acp/acp-message.js';
+import { SERVER_SOURCE } from '../../../common/acp/message-source.js';
 import { wireJson, type StoredMessage } from '../../../common/acp/stored-message.js';
-import type { Tx } from '../../../common/persistence/transactions.js';
+import { faultPoint } from '../../../common/ops/fault-points.js';
+import type { Transactions, Tx } from '../../../common/persistence/transactions.js';
 import { MessagesAppendedEvent } from '../contracts/agent.events.js';
 import type {
   AcpMessageSchema,
@@ -12,18 +14,14 @@ import type {
   TaskStreamSchema,
   TaskStreamSegmentSchema,
 } from '../domain/message.entity.js';
+import { appendStatement, messageBatch, type MessageBatch, type MessageOrigin } from './append-statement.js';
 
 /** Tables of the stream, for typed SQL. */
 export type StreamDB = InferKyselyDB<
   typeof AcpMessageSchema | typeof MessageSegmentSchema | typeof TaskStreamSchema | typeof TaskStreamSegmentSchema
 >;
 
-/** Where a message comes from. */
-export interface MessageOrigin {
-  task_id: string;
-  run_id: string;
-  agent_id: string;
-}
+export type { MessageOrigin };
 
 /** The one way into a task's stream. */
 @Injectable()
@@ -37,43 +35,43 @@ export class MessageLog {
    */
   async append(tx: Tx, origin: MessageOrigin, drafts: readonly MessageDraft[]): Promise<number> {
     if (drafts.length === 0) return 0;
-    const { task_id, run_id, agent_id } = origin;
-    const texts = drafts.map(({ data }) => JSON.stringify(data));
-    const n = drafts.length;
-    const { rows } = await sql<{ head_seq: number }>`
-      with head as (
-        insert into task_streams as stream (task_id, head_seq, segment, segment_first_seq)
-        select ${task_id}::uuid, ${n}::bigint, segment, 1 from message_segments where closed_at is null
-        on conflict (task_id) do update set
-          head_seq = stream.head_seq + ${n}::bigint,
-          segment = greatest(stream.segment, excluded.segment),
-          segment_first_seq = case when excluded.segment > stream.segment then stream.head_seq + 1 else stream.segment_first_seq end
-        returning head_seq, segment, segment_first_seq
-      ), first_of_segment as (
-        insert into task_stream_segments (task_id, segment, first_seq)
-        select ${task_id}::uuid, segment, segment_first_seq from head where segment_first_seq = head_seq - ${n}::bigint + 1
-      ), messages as (
-        insert into acp_messages (segment, task_id, seq, run_id, agent_id, type, level, timestamp, data)
-        select head.segment, ${task_id}::uuid, head.head_seq - ${n}::bigint + n, ${run_id}::uuid, ${agent_id}::uuid, type, level, at, data::json
-        from head, unnest(
-          ${drafts.map((draft) => draft.type)}::text[], ${drafts.map((draft) => draft.level)}::text[],
-          ${drafts.map((draft) => draft.timestamp)}::timestamptz[], ${texts}::text[]
-        ) with ordinality as line (type, level, at, data, n)
-      )
-      select head_seq from head`.execute(tx.kysely<StreamDB>());
-    const first = (rows[0]?.head_seq ?? 0) - n + 1;
+    const batch = messageBatch(drafts);
+    const { rows } = await appendStatement(origin, batch).execute(tx.kysely<StreamDB>());
+    const [head] = rows;
+    if (!head) throw new Error('there is no open segment for messages');
+    tx.afterCommit(() => this.tell(origin, batch, head.head_seq));
+    return head.head_seq - drafts.length + 1;
+  }
+
+  /**
+   * The same as a statement and transaction of its own: one round trip, planned once. Only together with the `fence`,
+   * an update that returns its row. Returns what tells streams of the messages; null where nothing was stored.
+   */
+  async appendFenced(
+    transactions: Transactions,
+    fence: Compilable,
+    origin: MessageOrigin,
+    batch: MessageBatch,
+  ): Promise<(() => void) | null> {
+    const statement = appendStatement(origin, batch, fence).compile(transactions.kysely<StreamDB>());
+    const answer = transactions.prepared<{ head_seq: number }>(statement);
+    setImmediate(() => faultPoint('output.committing')); // it is on its way, and nobody knows how it ends
+    const [head] = await answer;
+    return head ? () => this.tell(origin, batch, head.head_seq) : null;
+  }
+
+  private tell(origin: MessageOrigin, { drafts, texts }: MessageBatch, last: number): void {
+    faultPoint('output.committed');
     const messages = drafts.map(({ type, level, timestamp }, index): StoredMessage => {
-      const seq = first + index;
+      const seq = last - drafts.length + 1 + index;
       return { seq, type, level, json: wireJson({ type, timestamp, ...origin, seq }, texts[index]!) };
     });
-    tx.afterCommit(() => {
-      this.events.publish(new MessagesAppendedEvent(task_id, agent_id, messages));
-    });
-    return first;
+    this.events.publish(new MessagesAppendedEvent(origin.task_id, origin.agent_id, messages));
   }
 }
 
 /** A `status` message of the server's own. */
 export function statusMessage(status: string, message: string, details: Record<string, unknown> = {}): MessageDraft {
-  return { type: 'status', timestamp: new Date().toISOString(), level: null, data: { status, message, ...details } };
+  const data = { status, message, source: SERVER_SOURCE, ...details };
+  return { type: 'status', timestamp: new Date().toISOString(), level: null, data };
 }

@@ -1,62 +1,64 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { faultPoint } from '../../../common/ops/fault-points.js';
-import type { MessageDraft } from '../../../common/acp/acp-message.js';
 import { WakeUp } from '../../../common/bus/wake-up.js';
+import { isDatabaseAway } from '../../../common/persistence/database-errors.js';
 import type { Transactions } from '../../../common/persistence/transactions.js';
-import type { AgentClock } from '../domain/agent-clock.js';
-import { AttemptFailure } from '../domain/outcome.js';
 import type { Redactor } from '../domain/redaction.js';
-import type { OutputFile, OutputSource, RunDirectories } from '../domain/run-directory.js';
-import type { Timeouts } from '../domain/timeouts.js';
-import { type AgentDB, Fenced } from './agent-rows.js';
-import type { MessageLog, MessageOrigin, StreamDB } from './message-log.js';
-import { readLines } from './output-lines.js';
-import { redactedMessages } from './redacted-lines.js';
-import { lastResult } from './result-columns.js';
+import type { RunDirectories } from '../domain/run-directory.js';
+import { messageBatch } from './append-statement.js';
+import type { MessageLog, StreamDB } from './message-log.js';
+import { OutputLimits, type LimitDeps } from './output-limits.js';
+import { OutputReader, type Offsets, type OutputRead } from './output-reader.js';
+import { OutputStore, type StoreTarget } from './output-store.js';
 
 const POLL_MS = 200; // the net under the file watch
 const LONG_PENDING_BYTES = 16 * 1024;
-const SOURCES = ['stdout', 'stderr'] as const satisfies readonly OutputSource[];
-const OFFSET = { stdout: 'stdout_offset', stderr: 'stderr_offset' } as const;
+/** Reads that follow each other this closely may be of an agent that writes too fast for the watch to tell … */
+const BUSY_MS = 5;
+/** … so it is looked for soon, and then less and less often. */
+const FIRST_LOOK_MS = 1;
 
-export interface CaptureTarget extends MessageOrigin {
-  epoch: number;
+export interface CaptureTarget extends StoreTarget {
   stdout_offset: number;
   stderr_offset: number;
 }
 
+interface CaptureDeps extends LimitDeps {
+  transactions: Transactions;
+  log: MessageLog;
+  runDirectories: RunDirectories;
+  /** Takes out what the agent was given and nobody else may see. */
+  redactor: Redactor;
+}
+
 /**
- * Turns the output files of one agent into messages: reads on from the saved offset, and saves rows and offset in
- * one transaction that is fenced by the epoch. Whatever is killed in between, every line is stored exactly once.
+ * Turns the output files of one agent into messages: reads on from the saved offsets, and saves rows and offsets at
+ * once, fenced by the epoch. Whatever is killed in between, every line is stored exactly once. While a batch is stored
+ * the next one is read, if it is a large one; else what is written meanwhile becomes one. A database that is away, or
+ * slow, has it read slower: never more than two batches are in memory.
  */
 export class OutputCapture {
   private readonly bell = new WakeUp();
-  private readonly files = new Map<OutputSource, OutputFile>();
-  private readonly offsets: Record<OutputSource, number>;
-  private readonly sizes: Record<OutputSource, number>;
+  private readonly reader: OutputReader;
+  private readonly store: OutputStore;
+  private readonly limits: OutputLimits;
+  /** Up to where the files are stored. */
+  private at: Offsets;
+  /** The batch on its way. */
+  private storing: ReturnType<OutputStore['store']> | undefined;
+  private lastRead = 0;
+  private lookMs = POLL_MS;
   private ended = false;
-  private broken = false;
 
   constructor(
     private readonly target: CaptureTarget,
-    private readonly deps: {
-      transactions: Transactions;
-      log: MessageLog;
-      runDirectories: RunDirectories;
-      /** Takes out what the agent was given and nobody else may see. */
-      redactor: Redactor;
-      /** A limit is broken: ends the agent at once. Called again when that has failed. */
-      breach: (failure: AttemptFailure) => Promise<void>;
-      limits: { max_output_bytes: number } & Timeouts;
-      /** The limits' failures, in words. */
-      failures: { inactive: () => AttemptFailure; outOfTime: () => AttemptFailure };
-      /** Stands while the agent is paused. */
-      clock: AgentClock;
-    },
+    private readonly deps: CaptureDeps,
   ) {
-    this.offsets = { stdout: target.stdout_offset, stderr: target.stderr_offset };
-    this.sizes = { ...this.offsets };
+    const start = { stdout: target.stdout_offset, stderr: target.stderr_offset };
+    this.reader = new OutputReader(target.agent_id, start, deps.runDirectories, deps.redactor);
+    this.store = new OutputStore(target, deps.transactions, deps.log);
+    this.limits = new OutputLimits(deps, async () => this.lastMessageAt(), start);
+    this.at = start;
   }
 
   /** Told when the agent has ended: what is written now is all there will ever be. */
@@ -77,114 +79,82 @@ export class OutputCapture {
       for (;;) {
         signal.throwIfAborted();
         const atEnd = this.ended; // before the read: what was written before the end is in it
-        const advanced = await this.readOnce(atEnd);
-        if (!atEnd) await this.checkClock(); // also of one that never stops talking
-        if (advanced) continue;
-        if (atEnd) return;
-        // A long line that grows byte by byte is looked at now and then, not at every byte.
-        if (this.pending > LONG_PENDING_BYTES && !this.ended) await sleep(POLL_MS);
-        await this.bell.wait(POLL_MS);
+        const output = await this.reader.read(atEnd, this.limits.mayRead(this.reader.position));
+        await this.limits.check(this.reader, atEnd);
+        if (output) {
+          await this.pass(output, signal);
+          // All was read, and lines come one by one: the watch tells of the next one.
+          if (!output.more && this.lookMs === POLL_MS && !this.ended) await this.rest(signal);
+        } else if (this.storing) await this.settle();
+        else if (atEnd) return;
+        else await this.rest(signal);
       }
     } finally {
       unwatch();
       signal.removeEventListener('abort', onAbort);
-      for (const file of this.files.values()) await file.close();
-      this.files.clear();
+      await this.storing?.catch(() => undefined); // whoever goes on from the row must not overtake it
+      await this.reader.close();
     }
   }
 
-  private async readOnce(atEnd: boolean): Promise<boolean> {
-    const { redactor } = this.deps;
-    let advanced = false;
-    for (const source of SOURCES) {
-      const file = await this.open(source);
-      if (!file) continue;
-      if (!(await this.isReadable(file, source))) continue;
-      const { lines, next_offset } = await readLines(file, source, this.offsets[source], atEnd, redactor.reach);
-      if (next_offset === this.offsets[source]) continue;
-      await this.store(source, next_offset, redactedMessages(lines, redactor, new Date()));
-      advanced = true;
+  /** Has the output stored after what is on its way, and waits for it unless there is more to read meanwhile. */
+  private async pass({ from, to, drafts, more }: OutputRead, signal: AbortSignal): Promise<void> {
+    const now = performance.now();
+    this.lookMs = now - this.lastRead < BUSY_MS ? FIRST_LOOK_MS : POLL_MS;
+    this.lastRead = now;
+    const batch = messageBatch(drafts); // before the wait, which gives it the time
+    const tellBefore = await this.stored();
+    if (!isSame(this.at, from)) this.reader.position = this.at;
+    else {
+      this.storing = this.store.store({ from, to, batch }, signal);
+      this.storing.catch(() => undefined); // awaited later
     }
-    return advanced;
+    if (tellBefore && this.storing) await nextTurn(); // the next batch goes first, that PostgreSQL need not wait
+    tellBefore?.();
+    if (!more) await this.settle();
   }
 
-  private async open(source: OutputSource): Promise<OutputFile | undefined> {
-    const known = this.files.get(source);
-    if (known) return known;
-    const file = await this.deps.runDirectories.openOutput(this.target.agent_id, source);
-    if (file) this.files.set(source, file);
-    return file ?? undefined;
+  private async settle(): Promise<void> {
+    (await this.stored())?.();
   }
 
-  /** Whether there may be more to read of this source; a broken limit ends the agent, and what it wrote before is kept. */
-  private async isReadable(file: OutputFile, source: OutputSource): Promise<boolean> {
-    const { max_output_bytes: max } = this.deps.limits;
-    const size = await file.size();
-    if (size > this.sizes[source]) this.deps.clock.active(Date.now());
-    this.sizes[source] = size;
-    if (this.sizes.stdout + this.sizes.stderr > max) {
-      const text = `The agent wrote more than ${max} bytes of output (KANDEV_MAX_OUTPUT_BYTES).`;
-      await this.breach(new AttemptFailure('agent.output_limit', text));
-    }
-    if (size < this.offsets[source])
-      await this.breach(new AttemptFailure('agent.output_truncated', 'The agent has cut off its own output.'));
-    return size > this.offsets[source] && this.offsets.stdout + this.offsets.stderr < max;
+  /** When the batch on its way is stored; returns what tells streams of it. */
+  private async stored(): Promise<(() => void) | undefined> {
+    if (!this.storing) return undefined;
+    const { at, tell } = await this.storing;
+    this.storing = undefined;
+    this.at = at;
+    return tell;
   }
 
-  private async checkClock(): Promise<void> {
-    const { clock, limits, failures } = this.deps;
-    if (this.broken || clock.paused) return;
-    if (clock.ran(Date.now()) >= limits.wall_clock_timeout_seconds * 1000) return this.breach(failures.outOfTime());
-    const limit = limits.inactivity_timeout_seconds * 1000;
-    if (clock.silent(Date.now()) < limit) return;
-    // What the agent posts over HTTP does not pass through here, nor what was written before a restart; looked for
-    // only when its files are silent. Going on after a pause is a message, too: so none lies between.
-    clock.wasActive(await this.lastMessageAt(), Date.now());
-    if (clock.silent(Date.now()) >= limit) await this.breach(failures.inactive());
+  /** Until there may be something to read. */
+  private async rest(signal: AbortSignal): Promise<void> {
+    // A long line that grows byte by byte is looked at now and then, not at every byte.
+    if (this.reader.pending > LONG_PENDING_BYTES && !this.ended)
+      await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
+    await this.bell.wait(this.lookMs);
+    this.lookMs = Math.min(2 * this.lookMs, POLL_MS);
   }
 
-  /** When the last message of the agent was stored, by this server's clock. */
-  private async lastMessageAt(): Promise<number> {
-    const row = await this.deps.transactions
+  /** When the last message of the agent was stored, by this server's clock; undefined while the database is away. */
+  private async lastMessageAt(): Promise<number | undefined> {
+    const query = this.deps.transactions
       .kysely<StreamDB>()
       .selectFrom('acp_messages')
       .select(sql<number>`extract(epoch from now() - created_at)::float8`.as('age_seconds'))
       .where('agent_id', '=', this.target.agent_id)
       .orderBy('seq', 'desc')
-      .limit(1)
-      .executeTakeFirst();
-    return row ? Date.now() - row.age_seconds * 1000 : 0;
+      .limit(1);
+    try {
+      const row = await query.executeTakeFirst();
+      return row ? Date.now() - row.age_seconds * 1000 : 0;
+    } catch (error) {
+      if (isDatabaseAway(error)) return undefined;
+      throw error;
+    }
   }
+}
 
-  private async breach(failure: AttemptFailure): Promise<void> {
-    if (this.broken) return;
-    await this.deps.breach(failure);
-    this.broken = true;
-  }
-
-  private async store(source: OutputSource, next: number, drafts: MessageDraft[]): Promise<void> {
-    const { agent_id, epoch } = this.target;
-    const column = OFFSET[source];
-    const result = lastResult(drafts);
-    faultPoint('output.read');
-    await this.deps.transactions.run(async (tx) => {
-      const updated = await tx
-        .kysely<AgentDB>()
-        .updateTable('agent_instances')
-        .set({ [column]: next, ...result })
-        .where('id', '=', agent_id)
-        .where('epoch', '=', epoch)
-        .where(column, '=', this.offsets[source])
-        .executeTakeFirst();
-      if (updated.numUpdatedRows !== 1n) throw new Fenced();
-      await this.deps.log.append(tx, this.target, drafts);
-    });
-    faultPoint('output.stored');
-    this.offsets[source] = next;
-  }
-
-  /** Bytes that were seen but not stored: of lines without an end. */
-  private get pending(): number {
-    return this.sizes.stdout + this.sizes.stderr - this.offsets.stdout - this.offsets.stderr;
-  }
+function isSame(a: Offsets, b: Offsets): boolean {
+  return a.stdout === b.stdout && a.stderr === b.stderr;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OutputFile } from '../domain/run-directory.js';
-import { MAX_LINE_BYTES, readLines } from './output-lines.js';
+import { eachLine, MAX_LINE_BYTES, MAX_LINES, readLines, type FoundLine } from './output-lines.js';
 
 /** Bytes that a file holds by now. */
 class MemoryFile extends OutputFile {
@@ -20,12 +20,12 @@ class MemoryFile extends OutputFile {
 }
 
 /** Everything there is to read, each read as if by a server that was started a moment ago: with the offset alone. */
-async function readAll(file: MemoryFile, atEnd: boolean, from = 0) {
-  const lines = [];
+async function readAll(file: MemoryFile, atEnd: boolean, from = 0, bytes = MAX_LINE_BYTES) {
+  const lines: FoundLine[] = [];
   for (let offset = from; ;) {
-    const read = await readLines(file, 'stdout', offset, atEnd);
+    const read = await readLines(file, 'stdout', { offset, atEnd, bytes, context: 0 });
     if (read.next_offset === offset) return { lines, offset };
-    lines.push(...read.lines);
+    lines.push(...eachLine(read, 'stdout'));
     offset = read.next_offset;
   }
 }
@@ -48,16 +48,44 @@ describe('reading lines', () => {
     expect((await readAll(file, true, first.offset)).lines.map(({ bytes }) => bytes.toString())).toEqual(['three']);
   });
 
-  it('keeps empty lines', async () => {
-    expect((await readAll(new MemoryFile(Buffer.from('\n\n\n')), false)).lines).toHaveLength(3);
+  it('keeps empty lines, some at a time', async () => {
+    const file = new MemoryFile(Buffer.from('\n'.repeat(MAX_LINES + 3)));
+    const first = await readLines(file, 'stdout', { offset: 0, atEnd: false, bytes: MAX_LINE_BYTES, context: 0 });
+    expect(first).toMatchObject({ next_offset: MAX_LINES, more: true });
+    expect((await readAll(file, false)).lines).toHaveLength(MAX_LINES + 3);
   });
 
-  it.each([-1, 0, 1])('takes a line of 1 MiB %i bytes', async (more) => {
-    const bytes = Buffer.concat([Buffer.alloc(MAX_LINE_BYTES + more, 'x'), Buffer.from('\nnext\n')]);
-    const { lines } = await readAll(new MemoryFile(bytes), true);
-    expect(joined(lines, true).equals(bytes)).toBe(true);
-    expect(lines.length).toBe(more < 0 ? 2 : 3);
-    expect(lines.at(-1)?.bytes.toString()).toBe('next');
+  const KIB = 1024;
+  const sizes = [0, 1, 16 * KIB, 64 * KIB, MAX_LINE_BYTES].flatMap((size) => [size - 1, size, size + 1]);
+  it.each(sizes.filter((size) => size >= 0))('takes a line of %i bytes, whatever it looks at first', async (size) => {
+    const bytes = Buffer.concat([Buffer.alloc(size, 'x'), Buffer.from('\nnext\n')]);
+    for (const budget of [1, 64 * KIB, MAX_LINE_BYTES]) {
+      const { lines } = await readAll(new MemoryFile(bytes), true, 0, budget);
+      expect(joined(lines, true).equals(bytes)).toBe(true);
+      expect(lines.length).toBe(size < MAX_LINE_BYTES ? 2 : 3);
+      expect(lines.at(-1)?.bytes.toString()).toBe('next');
+    }
+  });
+
+  it('takes 100 MiB without a newline in pieces, one in memory at a time', async () => {
+    const piece = Buffer.alloc(2 * MAX_LINE_BYTES, 'x');
+    const total = 100 * MAX_LINE_BYTES;
+    class Long extends MemoryFile {
+      override size = async () => Promise.resolve(total);
+      override read = async (offset: number, length: number) =>
+        Promise.resolve(piece.subarray(0, Math.min(length, total - offset)));
+    }
+    const { lines, offset } = await readAll(new Long(piece), true);
+    expect(offset).toBe(total);
+    expect(lines).toHaveLength(100);
+  });
+
+  it('sees that the file was cut off', async () => {
+    const file = new MemoryFile(Buffer.from('one\n'));
+    const read = await readLines(file, 'stdout', { offset: 8, atEnd: true, bytes: MAX_LINE_BYTES, context: 0 });
+    expect(read).toMatchObject({ next_offset: 8, piece: null, more: false });
+    expect(read.lines).toHaveLength(0);
+    expect(read.seen).toBeLessThan(8);
   });
 
   it('splits longer lines in flagged pieces, at characters', async () => {
@@ -79,7 +107,7 @@ describe('reading lines', () => {
       fc.asyncProperty(content, fc.array(fc.nat(200), { maxLength: 10 }), async (parts, cuts) => {
         const bytes = Buffer.from(parts.join(''));
         const file = new MemoryFile(Buffer.alloc(0));
-        const lines = [];
+        const lines: FoundLine[] = [];
         let offset = 0;
         for (const cut of cuts.toSorted((a, b) => a - b)) {
           file.bytes = bytes.subarray(0, cut);

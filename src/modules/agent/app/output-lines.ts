@@ -3,61 +3,110 @@ import type { OutputFile, OutputSource } from '../domain/run-directory.js';
 
 /** A line longer than this is stored in flagged pieces: 1 MiB, far more than any message of a known agent. */
 export const MAX_LINE_BYTES = 1024 * 1024;
-/** Lines of one read, and so of one transaction: a mebibyte of empty lines would stop everybody else for seconds. */
-const MAX_LINES = 5_000;
+/** Lines of one read, and so of one transaction: many empty ones would stop everybody else for long. */
+export const MAX_LINES = 2_000;
 const NEWLINE = 10;
 
-/** A line, or a piece of a long one with what stands around it in the same line, as far as was asked for. */
+/** A piece of a long line, with what stands around it in the same line, as far as was asked for. */
 export interface FoundLine extends OutputLine {
   before?: Buffer;
   after?: Buffer;
 }
 
-/** What one read has found, and the offset after the last line of it. */
+/** What to read, and how much of it. */
+export interface ReadRequest {
+  offset: number;
+  /** Nothing will be written any more. */
+  atEnd: boolean;
+  /** Bytes to look at, at most {@link MAX_LINE_BYTES}; a line that is longer is taken all the same. */
+  bytes: number;
+  /** Bytes of the same line that a piece of a long line is to have before and after it. */
+  context: number;
+}
+
+/** What one read has found; the offset after the last of it. */
 export interface ReadLines {
-  lines: FoundLine[];
+  /** A piece of a long line, or its rest; comes before the lines. */
+  piece: FoundLine | null;
+  /** Whole lines, each with its newline; at the end of the output the last one may have none. */
+  lines: Buffer;
   next_offset: number;
+  /** Bytes that the file has; at least, where the read was `full`. Less than `offset`: it was cut off. */
+  seen: number;
+  full: boolean;
+  /** There are whole lines that were left for the next read. */
+  more: boolean;
 }
 
 /**
- * Whole lines from `offset`, at most {@link MAX_LINES} and {@link MAX_LINE_BYTES} in all. The rest of a line whose end
- * has not been written stays for the next call, unless `atEnd`. Needs nothing but the offset: a piece of a long line is
- * known by the byte before it. Pieces come with up to `context` bytes before and after: one waits until so much of the
- * line is there, too.
+ * Whole lines from an offset, at most {@link MAX_LINES}. The rest of a line whose end has not been written stays for
+ * the next call, unless `atEnd`. Needs nothing but the offset: a piece of a long line is known by the byte before it.
+ * A piece waits until the context after it is there, too.
  */
-export async function readLines(
-  file: OutputFile,
-  source: OutputSource,
-  offset: number,
-  atEnd: boolean,
-  context = 0,
-): Promise<ReadLines> {
+export async function readLines(file: OutputFile, source: OutputSource, request: ReadRequest): Promise<ReadLines> {
+  const { offset, context, atEnd } = request;
   const back = Math.min(offset, Math.max(1, context));
-  const buffer = await file.read(offset - back, back + MAX_LINE_BYTES + context);
-  const bytes = buffer.subarray(back, back + MAX_LINE_BYTES);
+  const read = (bytes: number): Promise<Buffer> => file.read(offset - back, back + bytes + context);
+  let limit = Math.min(request.bytes, MAX_LINE_BYTES);
+  let buffer = await read(limit);
+  if (
+    limit < MAX_LINE_BYTES &&
+    buffer.length >= back + limit &&
+    !buffer.subarray(back, back + limit).includes(NEWLINE)
+  ) {
+    limit = MAX_LINE_BYTES;
+    buffer = await read(limit);
+  }
+  const bytes = buffer.subarray(back, back + limit);
+  const found = { seen: offset - back + buffer.length, full: buffer.length >= back + limit + context };
   const inLine = back > 0 && buffer[back - 1] !== NEWLINE;
   const before = inLine && context > 0 ? buffer.subarray(buffer.lastIndexOf(NEWLINE, back - 1) + 1, back) : undefined;
-  const first = inLine ? { continued: true, ...(before && { before }) } : { continued: false };
-  const lines: FoundLine[] = [];
-  let position = 0;
-  for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, position)) {
-    if (lines.length === MAX_LINES) return { lines, next_offset: offset + position };
-    lines.push({ source, bytes: bytes.subarray(position, end), ...(position === 0 ? first : { continued: false }) });
-    position = end + 1;
-  }
-  if (position === 0 && bytes.length === MAX_LINE_BYTES) {
+  const nothing = bytes.subarray(0, 0);
+  const end = bytes.indexOf(NEWLINE);
+  if (end === -1 && bytes.length === MAX_LINE_BYTES) {
     const cut = characterBoundary(bytes);
     const after = restOfLine(buffer.subarray(back + cut));
     const isWhole = atEnd || after.length >= context || back + cut + after.length < buffer.length;
-    if (!isWhole) return { lines, next_offset: offset };
-    const piece = { source, bytes: bytes.subarray(0, cut), continues: true, ...first };
-    return { lines: [context > 0 ? { ...piece, after } : piece], next_offset: offset + cut };
+    if (!isWhole) return { ...found, piece: null, lines: nothing, next_offset: offset, more: false };
+    const around = { ...(before && { before }), ...(context > 0 && { after }) };
+    const piece = { source, bytes: bytes.subarray(0, cut), continues: true, continued: inLine, ...around };
+    return { ...found, piece, lines: nothing, next_offset: offset + cut, more: found.full };
   }
-  if (atEnd && position < bytes.length && bytes.length < MAX_LINE_BYTES) {
-    lines.push({ source, bytes: bytes.subarray(position), ...(position === 0 ? first : { continued: false }) });
-    position = bytes.length;
+  const isLast = atEnd && bytes.length < limit;
+  const from = !inLine ? 0 : end === -1 ? (isLast ? bytes.length : 0) : end + 1;
+  const rest = {
+    source,
+    bytes: bytes.subarray(0, end === -1 ? from : end),
+    continued: true,
+    ...(before && { before }),
+  };
+  const to = endOfLines(bytes, from, isLast);
+  const piece = from > 0 ? rest : null;
+  const more = found.full || bytes.includes(NEWLINE, to);
+  return { ...found, piece, lines: bytes.subarray(from, to), next_offset: offset + to, more };
+}
+
+/** What was found, line by line, for who looks at few. */
+export function eachLine({ piece, lines }: Pick<ReadLines, 'piece' | 'lines'>, source: OutputSource): FoundLine[] {
+  const found: FoundLine[] = piece ? [piece] : [];
+  for (let start = 0; start < lines.length;) {
+    const newline = lines.indexOf(NEWLINE, start);
+    const end = newline === -1 ? lines.length : newline;
+    found.push({ source, bytes: lines.subarray(start, end) });
+    start = end + 1;
   }
-  return { lines, next_offset: offset + position };
+  return found;
+}
+
+/** Where the lines from a place on end, as many as may be taken at once. */
+function endOfLines(bytes: Buffer, from: number, isLast: boolean): number {
+  let end = from;
+  for (let count = 0; count < MAX_LINES; count++) {
+    const found = bytes.indexOf(NEWLINE, end);
+    if (found === -1) return isLast ? bytes.length : end;
+    end = found + 1;
+  }
+  return end;
 }
 
 function restOfLine(bytes: Buffer): Buffer {

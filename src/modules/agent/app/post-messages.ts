@@ -10,6 +10,7 @@ import { isLiveAgent } from '../domain/agent-state.js';
 import type { AgentDB } from './agent-rows.js';
 import { MessageLog, type MessageOrigin } from './message-log.js';
 import { postedMessages, type PostedMessages } from './posted-messages.js';
+import { progressColumns } from './progress-columns.js';
 import { Redactors } from './redactors.js';
 import { lastResult } from './result-columns.js';
 
@@ -78,7 +79,7 @@ export class PostMessagesHandler implements ICommandHandler<PostMessagesCommand>
         `The output of this attempt would be more than ${max} bytes (KANDEV_MAX_OUTPUT_BYTES). Nothing was stored.`,
       );
     }
-    const columns = { posted_bytes, ...lastResult(drafts) };
+    const columns = { posted_bytes, ...lastResult(drafts), ...progressColumns(drafts) };
     await db.updateTable('agent_instances').set(columns).where('id', '=', agent_id).execute();
     return { task_id: row.task_id, run_id: row.run_id, agent_id };
   }

@@ -35,10 +35,11 @@ async function messagesOf(text: string, steps: number[] = []): Promise<Record<st
   for (const end of [...steps.map((step) => step % bytes.length).toSorted((a, b) => a - b), bytes.length]) {
     file.there = end;
     for (;;) {
-      const { lines, next_offset } = await readLines(file, 'stdout', offset, end === bytes.length, redactor.reach);
-      messages.push(...redactedMessages(lines, redactor, NOW));
-      if (next_offset === offset) break;
-      offset = next_offset;
+      const request = { offset, atEnd: end === bytes.length, bytes: MAX_LINE_BYTES, context: redactor.reach };
+      const found = await readLines(file, 'stdout', request);
+      messages.push(...redactedMessages(found, 'stdout', redactor, NOW));
+      if (found.next_offset === offset) break;
+      offset = found.next_offset;
     }
   }
   expect(offset).toBe(bytes.length);

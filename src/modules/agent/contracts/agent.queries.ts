@@ -1,3 +1,4 @@
+import type { LogLevel, MessageType } from '../../../common/acp/acp-message.js';
 import type { StoredMessage } from '../../../common/acp/stored-message.js';
 import { Query } from '../../../common/bus/contracts.js';
 import type { AgentInstanceView, Protocol, Runtime } from './agent.types.js';
@@ -30,10 +31,44 @@ export class GetStartableAgentTypeQuery extends Query<{ name: string; runtime: R
   }
 }
 
-/** A page of a task's stream: messages with `seq` > `after_seq`, in order, at most `limit`. No access check. */
-export class ReadMessagesQuery extends Query<StoredMessage[]> {
+/** Which messages of a stream are wanted; null is all. A message without a level passes `min_level`. */
+export interface MessageFilter {
+  types: readonly MessageType[] | null;
+  min_level: LogLevel | null;
+}
+
+/** A part of a stream. */
+export interface MessagePage {
+  messages: StoredMessage[];
+  /** How far was looked: what lies in between is in `messages` or was filtered out. `after_seq` where nothing is there. */
+  through_seq: number;
+}
+
+/**
+ * A page of a task's stream: messages with `seq` > `after_seq`, in order, at most `limit`. With a filter only what
+ * passes; a page may then be empty although more follows, as no more than some 20,000 messages are looked at for one:
+ * the next page goes on after `through_seq`. No access check.
+ */
+export class ReadMessagesQuery extends Query<MessagePage> {
   constructor(
     readonly task_id: string,
+    readonly after_seq: number,
+    readonly limit: number,
+    readonly filter: MessageFilter | null = null,
+  ) {
+    super();
+  }
+}
+
+/** A message with the time at which it was stored, in ms since 1970. */
+export interface TimedMessage extends StoredMessage {
+  stored_at_ms: number;
+}
+
+/** A page of one run's messages: those with `seq` > `after_seq`, in order, at most `limit`. No access check. */
+export class ReadReplayQuery extends Query<TimedMessage[]> {
+  constructor(
+    readonly run_id: string,
     readonly after_seq: number,
     readonly limit: number,
   ) {
@@ -51,8 +86,23 @@ export class GetStreamHeadsQuery extends Query<{ task_id: string; head_seq: numb
   }
 }
 
-/** What the agent of an attempt has last told of its progress; nulls while it has told nothing. */
-export class GetProgressQuery extends Query<{ progress: number | null; message: string | null }> {
+/** How an attempt goes, by what its agent has told. */
+export interface AgentProgress {
+  /** Percent, 0 to 100, as it was last told; null while it was not. */
+  progress: number | null;
+  /** What it was last at; null while it has not told. */
+  operation: string | null;
+  /**
+   * Since it first told of its progress, or began anew with less: percent gained, negative if it fell, and ms without
+   * pauses. Null while it has not told, and while it is paused.
+   */
+  since_first: { gained: number; elapsed_ms: number } | null;
+  /** How long it was paused in all, in ms, but for the present pause. */
+  paused_ms: number;
+}
+
+/** What the agent of an attempt has told of its progress; null where there is no such instance. */
+export class GetProgressQuery extends Query<AgentProgress | null> {
   constructor(readonly agent_id: string) {
     super();
   }

@@ -65,9 +65,11 @@ export const AgentInstanceSchema = defineEntity({
     progress: p.float().nullable(),
     operation: p.string().length(500).nullable(),
     progress_at: p.datetime(3).nullable(),
-    /** … and the first of the attempt: the distance is what an estimate goes by. */
+    /** … and where it began: the first of the attempt, or a lower one since. The distance is what an estimate goes by. */
     first_progress: p.float().nullable(),
     first_progress_at: p.datetime(3).nullable(),
+    /** `paused_ms` at that time. */
+    first_progress_paused_ms: p.bigint('number').nullable(),
     /** Bytes of output that are stored as messages. */
     stdout_offset: p.bigint('number').defaultRaw('0'),
     stderr_offset: p.bigint('number').defaultRaw('0'),
@@ -84,7 +86,6 @@ export const AgentInstanceSchema = defineEntity({
       name: 'valid_status',
       expression: "status in ('PENDING', 'STARTING', 'RUNNING', 'PAUSED', 'COMPLETED', 'FAILED', 'STOPPED', 'LOST')",
     },
-    { name: 'agent_instances_progress_check', expression: 'progress >= 0 and progress <= 100' },
     { name: 'agent_instances_runtime_check', expression: "runtime in ('docker', 'process')" },
     { name: 'agent_instances_network_check', expression: "network in ('none', 'isolated', 'allowlist', 'open')" },
   ],

@@ -8,7 +8,7 @@ export type OutputSource = 'stdout' | 'stderr';
 export abstract class OutputFile {
   /** Bytes that are there now. */
   abstract size(): Promise<number>;
-  /** Up to `length` bytes from `offset`; fewer at the end of the file. */
+  /** Up to `length` bytes from `offset`; fewer at the end of the file. They are good until the next read. */
   abstract read(offset: number, length: number): Promise<Buffer>;
   abstract close(): Promise<void>;
 }
@@ -34,7 +34,7 @@ export abstract class RunDirectories {
   abstract openOutput(agentId: string, source: OutputSource): Promise<OutputFile | null>;
   /** Calls back when something may have been written; returns what ends that. A hint only. */
   abstract watch(agentId: string, onChange: () => void): () => void;
-  /** Writes one control message to the agent's standard input. False when nobody can read it. */
+  /** Writes one control message to the agent's standard input, whole or not at all. False when it does not read. */
   abstract sendControl(agentId: string, message: object): Promise<boolean>;
   /** Whether a container or process of the attempt ever got as far as the gate: the latch is set. */
   abstract wasStarted(agentId: string): Promise<boolean>;

@@ -1,13 +1,8 @@
 import { CommandHandler, QueryHandler, type ICommandHandler, type IQueryHandler } from '@nestjs/cqrs';
 import { sql, type Kysely } from 'kysely';
-import type { Actor } from '../../../common/auth/actor.js';
+import type { Actor, UserRole } from '../../../common/auth/actor.js';
 import { RedeemTicketCommand } from '../../../common/auth/principal.commands.js';
-import {
-  ResolveActorQuery,
-  ResolveApiKeyQuery,
-  ResolveSessionQuery,
-  type Resolution,
-} from '../../../common/auth/principal.queries.js';
+import { ResolveApiKeyQuery, ResolveSessionQuery, type Resolution } from '../../../common/auth/principal.queries.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import type { IdentityDB } from './account.js';
@@ -27,15 +22,6 @@ export class ResolveApiKeyHandler implements IQueryHandler<ResolveApiKeyQuery> {
 
   execute({ key_hash }: ResolveApiKeyQuery): Promise<Resolution> {
     return resolveKey(this.transactions.kysely<IdentityDB>(), 'key_hash', key_hash);
-  }
-}
-
-@QueryHandler(ResolveActorQuery)
-export class ResolveActorHandler implements IQueryHandler<ResolveActorQuery> {
-  constructor(private readonly transactions: Transactions) {}
-
-  execute({ actor }: ResolveActorQuery): Promise<Resolution> {
-    return resolveActor(this.transactions.kysely<IdentityDB>(), actor);
   }
 }
 
@@ -79,6 +65,13 @@ async function resolveSession(db: Kysely<IdentityDB>, user_id: string, session_i
     )
     .where('u.id', '=', user_id)
     .executeTakeFirst();
+  return toSession(user, user_id, session_id);
+}
+
+type SessionRow = { role: UserRole; disabled_at: Date | string | null; live: boolean };
+
+/** What a sign-in's row comes to; none where the user is gone. */
+export function toSession(user: SessionRow | undefined, user_id: string, session_id: string): Resolution {
   if (!user) return { refused: 'user_gone' };
   if (user.disabled_at) return { refused: 'account_disabled' };
   if (!user.live) return { refused: 'session_ended' };
@@ -93,6 +86,19 @@ async function resolveKey(db: Kysely<IdentityDB>, column: 'id' | 'key_hash', val
     .where(`k.${column}`, '=', value)
     .where('k.revoked_at', 'is', null)
     .executeTakeFirst();
+  return toKey(key);
+}
+
+interface KeyRow {
+  id: string;
+  user_id: string;
+  role: UserRole;
+  expires_at: Date | string | null;
+  disabled_at: Date | string | null;
+}
+
+/** What a key's row comes to; none where it is unknown or revoked. */
+export function toKey(key: KeyRow | undefined): Resolution {
   if (!key) return { refused: 'invalid_key' };
   if (key.expires_at && new Date(key.expires_at) <= new Date()) return { refused: 'key_expired' };
   if (key.disabled_at) return { refused: 'account_disabled' };

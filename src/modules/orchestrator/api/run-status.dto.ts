@@ -3,6 +3,7 @@ import type { TaskState } from '../../task/contracts/task.types.js';
 import type { RunStatus } from '../app/run-status.query.js';
 import { WAIT_REASONS, type WaitingFor } from '../app/wait-reasons.js';
 import type { RunState } from '../contracts/run.types.js';
+import { ESTIMATE_BASES, type EstimateBasis } from '../domain/completion-estimate.js';
 import {
   TASK,
   RUN,
@@ -83,16 +84,25 @@ export class RunStatusDto implements RunStatus {
   @ApiProperty({ ...NULLABLE_TIME, example: null })
   finished_at: string | null;
 
-  /** Percent, as the agent last told it. */
+  /** Percent, as the agent last told it, 0 to 100. */
   @ApiProperty({ nullable: true, type: Number, example: 45 })
   progress: number | null;
 
+  /** What the agent was last at, in its words; at most 500 characters. */
   @ApiProperty({ ...NULLABLE_TEXT, example: 'Analyzing code structure...' })
   current_operation: string | null;
 
-  /** Null while nothing is known to estimate it from. */
-  @ApiProperty({ ...NULLABLE_TIME, example: null })
+  /** Never in the past; null while the run is not at work, or nothing is known to estimate it from. */
+  @ApiProperty({ ...NULLABLE_TIME, example: '2026-11-22T12:04:30.000Z' })
   estimated_completion: string | null;
+
+  /**
+   * What the estimate goes by. `progress`: how fast the attempt's own progress went, pauses not counted; `history`: how
+   * long the last completed runs of this agent type on this board took (the median of at least 3), while there is not
+   * enough progress to go by.
+   */
+  @ApiProperty({ enum: ESTIMATE_BASES, enumName: 'EstimateBasis', nullable: true, example: 'progress' })
+  estimate_basis: EstimateBasis | null;
 
   /** Why a failed run failed; stable. */
   @ApiProperty({ ...NULLABLE_TEXT, example: null })

@@ -1,14 +1,19 @@
 import { QueryBus, QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
+import type { Selectable } from 'kysely';
 import type { Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
-import { FindAttemptAgentQuery, GetProgressQuery } from '../../agent/contracts/agent.queries.js';
+import { FindAttemptAgentQuery, GetProgressQuery, type AgentProgress } from '../../agent/contracts/agent.queries.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { TaskState } from '../../task/contracts/task.types.js';
 import type { RunState } from '../contracts/run.types.js';
+import { estimateCompletion, type CompletionEstimate, type EstimateBasis } from '../domain/completion-estimate.js';
 import type { RunDB } from './run-rows.js';
+import { usualDuration } from './usual-duration.js';
 import { WaitReasons, type WaitingFor } from './wait-reasons.js';
+
+type RunRow = Selectable<RunDB['runs']>;
 
 /** How the task's latest run goes. */
 export interface RunStatus {
@@ -27,6 +32,8 @@ export interface RunStatus {
   progress: number | null;
   current_operation: string | null;
   estimated_completion: string | null;
+  /** What the estimate goes by; null where there is none. */
+  estimate_basis: EstimateBasis | null;
   failure_code: string | null;
   failure_message: string | null;
 }
@@ -63,6 +70,7 @@ export class GetRunStatusHandler implements IQueryHandler<GetRunStatusQuery> {
     const agent =
       run && run.attempt > 0 ? await this.queries.execute(new FindAttemptAgentQuery(run.id, run.attempt)) : null;
     const told = agent ? await this.queries.execute(new GetProgressQuery(agent.id)) : null;
+    const estimate = run ? await this.estimate(run, told) : null;
     return {
       task_id,
       state: task.state,
@@ -76,10 +84,23 @@ export class GetRunStatusHandler implements IQueryHandler<GetRunStatusQuery> {
       started_at: toTimestamp(run?.started_at),
       finished_at: toTimestamp(run?.finished_at),
       progress: told?.progress ?? null,
-      current_operation: told?.message ?? null,
-      estimated_completion: null,
+      current_operation: told?.operation ?? null,
+      estimated_completion: estimate && new Date(Date.now() + estimate.left_ms).toISOString(),
+      estimate_basis: estimate?.basis ?? null,
       failure_code: run?.failure_code ?? null,
       failure_message: run?.failure_message ?? null,
     };
+  }
+
+  private async estimate(run: RunRow, told: AgentProgress | null): Promise<CompletionEstimate | null> {
+    const { state, started_at } = run;
+    if (state !== 'RUNNING' || started_at === null) return null;
+    return estimateCompletion({
+      running: true,
+      progress: told?.progress ?? null,
+      since_first: told?.since_first ?? null,
+      ran_ms: Date.now() - new Date(started_at).getTime() - (told?.paused_ms ?? 0),
+      usual_ms: await usualDuration(this.transactions.kysely<RunDB>(), run),
+    });
   }
 }

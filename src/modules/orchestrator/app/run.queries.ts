@@ -7,9 +7,9 @@ import { newestPage } from '../../../common/persistence/newest-page.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { type Page, type PageRequest } from '../../../common/validation/page.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
-import { FindTasksWithLiveRunQuery } from '../contracts/run.queries.js';
+import { FindRunQuery, FindTasksWithLiveRunQuery } from '../contracts/run.queries.js';
 import type { RunState } from '../contracts/run.types.js';
-import { LIVE_RUN_STATES } from '../domain/run-state.js';
+import { isLive, LIVE_RUN_STATES } from '../domain/run-state.js';
 import type { RunDB } from './run-rows.js';
 
 @QueryHandler(FindTasksWithLiveRunQuery)
@@ -26,6 +26,22 @@ export class FindTasksWithLiveRunHandler implements IQueryHandler<FindTasksWithL
       'task_id' in filter ? query.where('task_id', '=', filter.task_id) : query.where('board_id', '=', filter.board_id)
     ).execute();
     return rows.map(({ task_id }) => task_id);
+  }
+}
+
+@QueryHandler(FindRunQuery)
+export class FindRunHandler implements IQueryHandler<FindRunQuery> {
+  constructor(private readonly transactions: Transactions) {}
+
+  async execute({
+    task_id,
+    run_id,
+  }: FindRunQuery): Promise<{ run_id: string; state: RunState; is_live: boolean } | null> {
+    let query = this.transactions.kysely<RunDB>().selectFrom('runs').select(['id', 'state']);
+    query = query.where('task_id', '=', task_id);
+    if (run_id !== null) query = query.where('id', '=', run_id);
+    const row = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(1).executeTakeFirst();
+    return row ? { run_id: row.id, state: row.state, is_live: isLive(row.state) } : null;
   }
 }
 

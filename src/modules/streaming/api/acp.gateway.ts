@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { Logger } from '@nestjs/common';
 import {
   Ack,
@@ -18,7 +17,7 @@ import { StreamConnections } from '../app/stream-connections.js';
 import { StreamControl } from '../app/stream-control.js';
 import { Subscriptions } from '../app/subscriptions.js';
 import type { StreamConnection } from '../app/stream-connection.js';
-import { shareWithOrigins } from './origin.js';
+import { CONNECT_WITHIN_MS, EngineGuard } from './engine-guard.js';
 import { SocketIoSink } from './socket-io.sink.js';
 import { socketProblem } from './socket-problem.js';
 import { controlSchema, parseRequest, subscribeSchema, unsubscribeSchema } from './stream-requests.js';
@@ -45,6 +44,7 @@ const OPTIONS: Partial<ServerOptions> = {
   serveClient: false,
   pingInterval: 15_000,
   pingTimeout: 20_000,
+  connectTimeout: CONNECT_WITHIN_MS,
 };
 
 /** Socket.IO, namespace `/acp`: subscriptions and control with acknowledgements, messages in arrays. */
@@ -53,19 +53,19 @@ export class AcpGateway
   implements OnGatewayInit<Namespace>, OnGatewayConnection<AcpSocket>, OnGatewayDisconnect<AcpSocket>
 {
   private readonly logger = new Logger(AcpGateway.name);
+  private readonly guard: EngineGuard;
 
   constructor(
     private readonly access: SocketAccess,
     private readonly connections: StreamConnections,
     private readonly subscriptions: Subscriptions,
     private readonly controls: StreamControl,
-  ) {}
+  ) {
+    this.guard = new EngineGuard(access);
+  }
 
   afterInit(namespace: Namespace): void {
-    const { engine } = namespace.server;
-    const isAllowed = (request: IncomingMessage): boolean => this.access.allowsOrigin(request);
-    engine.opts.allowRequest = (request, decide) => decide(null, isAllowed(request));
-    engine.use(shareWithOrigins(isAllowed));
+    this.guard.watch(namespace.server.engine);
     // Socket.IO opens '/' to everybody; nothing is there, so nobody may stay.
     namespace.server
       .of('/')
@@ -79,9 +79,10 @@ export class AcpGateway
 
   handleDisconnect(socket: AcpSocket): void {
     socket.data.connection?.reader.dispose();
+    socket.conn.close(); // there is nothing else here: nobody may stay without having shown who they are
   }
 
-  /** `{task_ids?, board_ids?, after?}` → `{subscribed: [{task_id, head_seq}], denied: [id]}` or `{error}`. */
+  /** `{task_ids?, board_ids?, after?, types?, min_level?}` → `{subscribed: [{task_id, head_seq}], denied: [id]}` or `{error}`. */
   @SubscribeMessage('subscribe')
   async subscribe(
     @ConnectedSocket() socket: AcpSocket,
@@ -106,7 +107,7 @@ export class AcpGateway
     });
   }
 
-  /** `{task_id, action, reason?, force?}` → `{ok: true, run}` or `{error}`. */
+  /** `{task_id, action, reason?, force?, data?}` → `{ok: true, run}` or `{error}`. */
   @SubscribeMessage('control')
   async control(
     @ConnectedSocket() socket: AcpSocket,
@@ -121,11 +122,14 @@ export class AcpGateway
   private async authenticate(socket: AcpSocket, next: (refused?: Error) => void): Promise<void> {
     try {
       const { token, ticket } = socket.handshake.auth;
-      socket.data.token = await this.access.admit(socket.request, { token: textOf(token), ticket: textOf(ticket) });
+      const shown = { token: textOf(token), ticket: textOf(ticket) };
+      socket.data.token = await this.access.admit(socket.request, shown, socket.conn);
     } catch (error) {
       next(refusal(error));
+      setImmediate(() => socket.conn.close()); // once it has been told; one knock a connection
       return;
     }
+    this.guard.settled(socket.conn);
     next();
   }
 
@@ -138,7 +142,7 @@ export class AcpGateway
     const { connection } = socket.data;
     if (!connection) return;
     try {
-      const answer = await connection.requests.run(async () => handle(connection));
+      const answer = await connection.requests.ask(async () => handle(connection));
       ack?.(answer);
     } catch (error) {
       const problem = socketProblem(error, '/acp', this.logger);
@@ -152,8 +156,9 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** What `connect_error` shows: `message`, and `data: {code}`. */
+/** What `connect_error` shows: `message`, and `data: {code, retry_after_seconds?}`. */
 function refusal(error: unknown): Error {
-  const { message, code } = toDomainError(error);
-  return Object.assign(new Error(message), { data: { code } });
+  const { message, code, details } = toDomainError(error);
+  const retry_after_seconds = details['retry_after_seconds'];
+  return Object.assign(new Error(message), { data: { code, retry_after_seconds } });
 }

@@ -1,10 +1,24 @@
 import type { Socket } from 'socket.io';
 import type { StreamEntry } from '../domain/stream-entry.js';
-import type { ResetFrame, StreamEnd, StreamSink } from '../domain/stream-sink.js';
+import type { StreamFrame } from '../domain/stream-frame.js';
+import type { PositionFrame, ResetFrame, StreamEnd, StreamSink } from '../domain/stream-sink.js';
+import { textFrames } from './text-frames.js';
 
 /** Event packet of the Socket.IO protocol (revision 5) on `/acp`, up to the first message of the array. */
 const PACKET_HEAD = '2/acp,["acp",[';
 const PACKET_TAIL = ']]';
+
+/** What Engine.IO takes: the packet, and with it the frame of a WebSocket, so that nobody has to make it again. */
+interface Packet {
+  text: string;
+  options: { compress: false; wsPreEncodedFrame: [Buffer] };
+}
+
+function packetOf(entries: readonly StreamEntry[]): Packet {
+  const text = PACKET_HEAD + entries.map(({ json }) => json).join(',') + PACKET_TAIL;
+  // "4" is the type that Engine.IO puts before it.
+  return { text, options: { compress: false, wsPreEncodedFrame: [textFrames([`4${text}`])] } };
+}
 
 /** A Socket.IO client. `acp` carries an array of messages, `reset` a position, `error` why the server closes. */
 export class SocketIoSink implements StreamSink {
@@ -22,16 +36,21 @@ export class SocketIoSink implements StreamSink {
     return !this.clogged;
   }
 
-  send(entries: readonly StreamEntry[]): void {
+  send(frame: StreamFrame): void {
     if (!this.socket.connected) return;
-    this.sending = true;
     // Written past the encoder, which would turn each message into JSON again for every client.
-    this.socket.conn.write(PACKET_HEAD + entries.map(({ json }) => json).join(',') + PACKET_TAIL);
+    const { text, options } = frame.encoded(packetOf);
+    this.sending = true;
+    this.socket.conn.write(text, options);
     this.sending = false;
   }
 
   reset(frame: ResetFrame): void {
     this.socket.emit('reset', frame);
+  }
+
+  position(frame: PositionFrame): void {
+    this.socket.emit('position', frame);
   }
 
   close(end: StreamEnd): void {

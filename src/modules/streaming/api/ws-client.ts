@@ -2,8 +2,11 @@ import type { Logger } from '@nestjs/common';
 import type { RawData, WebSocket } from 'ws';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import type { StreamConnection } from '../app/stream-connection.js';
+import { MEMBERSHIP_ENDED } from '../app/stream-ends.js';
 import type { StreamControl } from '../app/stream-control.js';
+import type { Replay, Replays } from '../app/replay.js';
 import type { Subscriptions } from '../app/subscriptions.js';
+import { filterOf } from '../domain/message-filter.js';
 import { socketProblem } from './socket-problem.js';
 import { parseWsRequest, type WsRequest } from './stream-requests.js';
 import type { Admission } from './ws-handshake.js';
@@ -16,6 +19,7 @@ const PING_MS = 30_000;
 export interface WsServices {
   subscriptions: Subscriptions;
   controls: StreamControl;
+  replays: Replays;
   logger: Logger;
 }
 
@@ -34,29 +38,42 @@ export class WsClient {
     private readonly socket: WebSocket,
     private readonly sink: WsSink,
     private readonly connection: StreamConnection,
-    private readonly admission: Pick<Admission, 'task_id' | 'after'>,
+    private readonly admission: Pick<Admission, 'task_id' | 'after' | 'filter' | 'replay'>,
     private readonly services: WsServices,
   ) {
     this.unnamed = admission.task_id === undefined;
   }
 
-  /** Starts what the address stands for: the task's stream, or all that the user may see. */
+  /** Starts what the address stands for: the task's stream or a replay, or all that the user may see. */
   async begin(): Promise<void> {
-    const { task_id, after } = this.admission;
-    const request = task_id ? { task_ids: [task_id], after: after === undefined ? {} : { [task_id]: after } } : {};
+    const { task_id, after, filter, replay } = this.admission;
+    if (task_id && replay) return this.replay({ task_id, ...replay });
+    const of = task_id ? { task_ids: [task_id], after: after === undefined ? {} : { [task_id]: after } } : {};
+    const request = { ...of, ...filter };
     try {
-      await this.connection.requests.run(async () => this.services.subscriptions.subscribe(this.connection, request));
+      const { denied } = await this.connection.requests.run(async () => {
+        return this.services.subscriptions.subscribe(this.connection, request);
+      });
+      if (denied.length > 0) this.connection.reader.close(MEMBERSHIP_ENDED); // since the handshake
     } catch (error) {
       const { detail } = socketProblem(error, '/api/v1/orchestrator/stream', this.services.logger);
       this.connection.reader.close({ code: 'server.error', detail });
     }
   }
 
+  private async replay(run: Pick<Replay, 'task_id' | 'run_id' | 'at_speed'>): Promise<void> {
+    const gone = new AbortController();
+    this.socket.once('close', () => gone.abort());
+    const { connection, sink, admission } = this;
+    const replay = { ...run, after: admission.after ?? 0, filter: filterOf(admission.filter) };
+    await this.services.replays.play(replay, { connection, sink, gone: gone.signal });
+  }
+
   async receive(data: RawData, isBinary: boolean): Promise<void> {
     this.alive = true;
     let request: WsRequest | undefined;
     try {
-      const answer = await this.connection.requests.run(async () => {
+      const answer = await this.connection.requests.ask(async () => {
         if (isBinary) throw new DomainError('invalid', 'request.malformed', 'Send text frames.');
         request = parseWsRequest((data as Buffer).toString('utf8'));
         return this.handle(request);

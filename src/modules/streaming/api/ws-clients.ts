@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { RawData, WebSocket } from 'ws';
+import { Replays } from '../app/replay.js';
 import { StreamConnections } from '../app/stream-connections.js';
 import { StreamControl } from '../app/stream-control.js';
 import { Subscriptions } from '../app/subscriptions.js';
@@ -23,8 +24,9 @@ export class WsClients implements BeforeApplicationShutdown {
     private readonly connections: StreamConnections,
     subscriptions: Subscriptions,
     controls: StreamControl,
+    replays: Replays,
   ) {
-    this.services = { subscriptions, controls, logger: this.logger };
+    this.services = { subscriptions, controls, replays, logger: this.logger };
   }
 
   open(socket: WebSocket, raw: Duplex, admission: Admission): void {

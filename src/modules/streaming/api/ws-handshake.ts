@@ -1,9 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { Injectable } from '@nestjs/common';
+import type { z } from 'zod';
 import type { Principal } from '../../../common/auth/principal.js';
 import { bearerToken } from '../../../common/auth/token.service.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
+import { Replays } from '../app/replay.js';
 import { StreamSource } from '../app/stream-source.js';
+import type { FilterWish } from '../domain/message-filter.js';
+import { addressSchema, parseRequest } from './stream-requests.js';
 import { SocketAccess, type Shown } from './ws-handshake-access.js';
 
 const PATH = /^\/api\/v1\/orchestrator\/(?:tasks\/([^/]+)\/)?stream$/;
@@ -17,7 +21,12 @@ export interface Admission {
   /** The last `seq` the client has; none to start at the present. */
   after?: number;
   batch: boolean;
+  filter: FilterWish;
+  /** Not what comes, but a finished run once more. */
+  replay?: { run_id: string; at_speed: number };
 }
+
+type Asked = z.infer<typeof addressSchema>;
 
 /** Decides, before the upgrade, whether a request for a plain WebSocket is let in. */
 @Injectable()
@@ -25,11 +34,12 @@ export class WsHandshake {
   constructor(
     private readonly access: SocketAccess,
     private readonly source: StreamSource,
+    private readonly replays: Replays,
   ) {}
 
   /**
-   * @throws DomainError `route.not_found`, `origin.forbidden`, `request.invalid`, `task.not_found`, and what
-   *   {@link SocketAccess.admit} throws
+   * @throws DomainError `route.not_found`, `origin.forbidden`, `request.invalid`, `task.not_found`, `run.not_found`,
+   *   `run.not_finished`, and what {@link SocketAccess.admit} throws
    */
   async admit(request: IncomingMessage): Promise<Admission> {
     const url = URL.parse(request.url ?? '', 'http://localhost');
@@ -39,16 +49,32 @@ export class WsHandshake {
       throw new DomainError('forbidden', 'origin.forbidden', 'Pages of other origins may not open a socket here.');
     }
     const token = await this.access.admit(request, shownIn(request, url.searchParams));
-    const options = { token, batch: readBatch(url.searchParams), after: readAfter(url.searchParams) };
+    const asked = parseRequest(addressSchema, Object.fromEntries(url.searchParams));
+    const { after, types, min_level } = asked;
+    const options = { token, batch: asked.batch === 'true', filter: { types, min_level } };
     if (path[1] === undefined) {
-      if (options.after === undefined) return options;
-      throw invalid('after', 'is for the stream of one task; send "after" with a subscribe message');
+      refuseOfOneTask(asked);
+      return options;
     }
     if (!UUID.test(path[1])) throw invalid('taskId', 'must be a UUID');
     const task_id = path[1].toLowerCase();
     const visible = await this.source.visibleTasks(token.actor, { task_ids: [task_id] });
     if (visible.length === 0) throw notFound('task');
-    return { ...options, task_id };
+    return { ...options, task_id, after, replay: await this.replayOf(task_id, asked) };
+  }
+
+  /** Either of the two asks for a replay: of the last run, at the speed that it had. */
+  private async replayOf(task_id: string, { at_speed, run_id }: Asked): Promise<Admission['replay']> {
+    if (at_speed === undefined && run_id === undefined) return undefined;
+    return { run_id: await this.replays.find(task_id, run_id), at_speed: at_speed ?? 1 };
+  }
+}
+
+/** @throws DomainError `request.invalid` where something is asked that only the stream of one task knows */
+function refuseOfOneTask(asked: Asked): void {
+  for (const field of ['after', 'at_speed', 'run_id'] as const) {
+    const text = field === 'after' ? '; send "after" with a subscribe message' : '';
+    if (asked[field] !== undefined) throw invalid(field, `is for the stream of one task${text}`);
   }
 }
 
@@ -56,19 +82,6 @@ export class WsHandshake {
 function shownIn({ headers: { authorization } }: IncomingMessage, query: URLSearchParams): Shown {
   const token = bearerToken(authorization) ?? query.get('token');
   return { token: token || undefined, ticket: query.get('ticket') || undefined };
-}
-
-function readAfter(query: URLSearchParams): number | undefined {
-  const value = query.get('after');
-  if (value === null) return undefined;
-  if (!/^\d{1,15}$/.test(value)) throw invalid('after', 'must be a whole number of at least 0');
-  return Number(value);
-}
-
-function readBatch(query: URLSearchParams): boolean {
-  const value = query.get('batch') ?? 'false';
-  if (value !== 'true' && value !== 'false') throw invalid('batch', 'must be true or false');
-  return value === 'true';
 }
 
 function invalid(field: string, message: string): DomainError {

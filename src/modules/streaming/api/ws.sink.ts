@@ -1,11 +1,15 @@
 import type { Duplex } from 'node:stream';
-import type { WebSocket } from 'ws';
+import { WebSocket } from 'ws';
 import type { StreamEntry } from '../domain/stream-entry.js';
-import type { ResetFrame, StreamEnd, StreamSink } from '../domain/stream-sink.js';
+import type { StreamFrame } from '../domain/stream-frame.js';
+import type { PositionFrame, ResetFrame, StreamEnd, StreamSink } from '../domain/stream-sink.js';
+import { textFrames } from './text-frames.js';
 
 /** RFC 6455, section 7.4.1, and the IANA registry for 1013. */
 const CLOSE_CODES: Record<Exclude<StreamEnd['code'], `auth.${string}`>, number> = {
   'stream.too_slow': 1013,
+  'stream.deleted': 1000,
+  'replay.ended': 1000,
   'server.shutting_down': 1001,
   'server.error': 1011,
 };
@@ -29,11 +33,12 @@ export class WsSink implements StreamSink {
     return this.underWay === 0;
   }
 
-  send(entries: readonly StreamEntry[]): void {
-    const frames = this.batch ? [`[${entries.map(({ json }) => json).join(',')}]`] : entries.map(({ json }) => json);
-    this.raw.cork(); // one write for all of them
-    for (const frame of frames) this.write(frame);
-    this.raw.uncork();
+  /** Past the library, which would frame each message anew for every client; it keeps nothing of its own back. */
+  send(frame: StreamFrame): void {
+    if (this.socket.readyState !== WebSocket.OPEN) return;
+    this.underWay++;
+    this.lastSentAt = Date.now();
+    this.raw.write(frame.encoded(this.batch ? oneFrame : singleFrames), this.onPassedOn);
   }
 
   /** A frame that is no message of a stream: an answer, a reset, a heartbeat. */
@@ -43,6 +48,10 @@ export class WsSink implements StreamSink {
 
   reset(frame: ResetFrame): void {
     this.sendControl({ type: 'reset', ...frame });
+  }
+
+  position(frame: PositionFrame): void {
+    this.sendControl({ type: 'position', ...frame });
   }
 
   close({ code, detail }: StreamEnd): void {
@@ -57,11 +66,21 @@ export class WsSink implements StreamSink {
   private write(frame: string): void {
     this.underWay++;
     this.lastSentAt = Date.now();
-    // Called back when the kernel has the frame, and when the socket is gone.
-    this.socket.send(frame, () => {
-      if (--this.underWay === 0) this.listener();
-    });
+    this.socket.send(frame, this.onPassedOn);
   }
+
+  /** Called when the kernel has what was written, and when the socket is gone. */
+  private readonly onPassedOn = (): void => {
+    if (--this.underWay === 0) this.listener();
+  };
+}
+
+function singleFrames(entries: readonly StreamEntry[]): Buffer {
+  return textFrames(entries.map(({ json }) => json));
+}
+
+function oneFrame(entries: readonly StreamEntry[]): Buffer {
+  return textFrames([`[${entries.map(({ json }) => json).join(',')}]`]);
 }
 
 function isKnown(code: StreamEnd['code']): code is keyof typeof CLOSE_CODES {

@@ -1,34 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { Authenticator } from '../../../common/auth/authenticator.js';
 import { WakeUp } from '../../../common/bus/wake-up.js';
-import { DomainError } from '../../../common/errors/domain-error.js';
 import { Workers, type Worker } from '../../../common/ops/workers.js';
+import { GrantCheck } from './grant-check.js';
 import type { StreamConnection } from './stream-connection.js';
 import { StreamConnections } from './stream-connections.js';
 
-const RECHECK_MS = 5_000; // how late the end of a sign-in counts that another server process was told of
+const RECHECK_MS = 3_000; // how late counts what happened in another server process
+const MAX_RECHECK_MS = 10_000; // the same where there is so much to check …
+const SHARE = 20; // … that it would take more than a twentieth of the time
+const REST_MS = 100; // between two looks: many sign-outs at once cost one look, not one each
+const HANDSHAKE_MS = 15_000; // longer than a handshake takes: who was let in before a change may arrive after it
 
 /**
- * Closes connections of those who would not be let in any more: signed out, disabled, their key revoked, or with
- * another role than before. At once where it happens in this process, else within seconds.
+ * Closes connections of those who would not be let in any more: signed out, disabled, their key revoked, or no
+ * administrator any more. At once where it happens in this process, else within seconds, and with it whatever else
+ * somebody may not read any more ({@link GrantCheck}).
  */
 @Injectable()
 export class AccessWatch implements OnModuleInit, Worker {
   readonly name = 'access-watch';
   private readonly logger = new Logger(AccessWatch.name);
   private readonly bell = new WakeUp();
+  private readonly stopping = new AbortController();
   private running: Promise<void> | undefined;
-  private stopping = false;
+  private changedAt = -Infinity;
 
   constructor(
     private readonly authenticator: Authenticator,
     private readonly connections: StreamConnections,
+    private readonly grants: GrantCheck,
     private readonly workers: Workers,
   ) {}
 
   onModuleInit(): void {
     this.workers.add(this);
-    this.authenticator.onForget(() => this.bell.ring());
+    this.authenticator.onForget(() => {
+      this.changedAt = performance.now();
+      this.bell.ring();
+    });
+    // Its handshake may have looked at things as they were before the change.
+    this.connections.onAdded(() => {
+      if (performance.now() - this.changedAt < HANDSHAKE_MS) this.bell.ring();
+    });
+  }
+
+  /** Looks at once, because somebody's access may have changed. */
+  look(): void {
+    this.bell.ring();
   }
 
   start(): void {
@@ -36,37 +56,47 @@ export class AccessWatch implements OnModuleInit, Worker {
   }
 
   async stop(): Promise<void> {
-    this.stopping = true;
+    this.stopping.abort();
     this.bell.ring();
     await this.running;
   }
 
   private async loop(): Promise<void> {
-    while (!this.stopping) {
-      await this.bell.wait(RECHECK_MS);
-      if (this.stopping) return;
+    const { signal } = this.stopping;
+    let pause = RECHECK_MS;
+    while (!signal.aborted) {
+      await this.bell.wait(pause);
+      if (signal.aborted) return;
+      const started = performance.now();
       try {
-        for (const those of this.byActor()) await this.recheck(those);
+        await this.checkSignIns();
+        await this.grants.check();
       } catch (error) {
         this.logger.warn({ err: error }, 'the access of connections could not be checked; trying again');
       }
+      pause = Math.min(MAX_RECHECK_MS, Math.max(RECHECK_MS, (performance.now() - started) * SHARE));
+      await sleep(REST_MS, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  private async checkSignIns(): Promise<void> {
+    const groups = this.byActor();
+    if (groups.length === 0) return;
+    const refusals = await this.authenticator.recheck(groups.map(({ actor }) => actor));
+    groups.forEach(({ those }, i) => {
+      const refused = refusals[i];
+      if (!refused) return;
+      for (const { reader } of those) {
+        reader.close({ code: refused.code as `auth.${string}`, detail: refused.message });
+      }
+    });
   }
 
   /** The tabs of one sign-in are one question. */
-  private byActor(): StreamConnection[][] {
-    const groups = Map.groupBy(this.connections.all, ({ actor }) => JSON.stringify(actor));
-    return [...groups.values()];
-  }
-
-  private async recheck(those: StreamConnection[]): Promise<void> {
-    const [first] = those;
-    if (!first) return;
-    try {
-      await this.authenticator.recheck(first.actor);
-    } catch (error) {
-      if (!(error instanceof DomainError) || error.kind !== 'unauthenticated') throw error;
-      for (const { reader } of those) reader.close({ code: error.code as `auth.${string}`, detail: error.message });
-    }
+  private byActor(): { actor: StreamConnection['actor']; those: StreamConnection[] }[] {
+    const groups = Map.groupBy(this.connections.all, ({ actor }) => {
+      return `${actor.role} ${actor.user_id} ${actor.session_id} ${actor.api_key_id}`;
+    });
+    return [...groups.values()].flatMap((those) => (those[0] ? [{ actor: those[0].actor, those }] : []));
   }
 }

@@ -1,5 +1,7 @@
 import type { TaskFeed } from '../domain/task-feed.js';
 
+const SETTLED_BOARDS = 10_000; // a bound on memory; of the others everybody is asked again
+
 /** Who wants to hear what: by task, by board, everything. */
 export class Audience<T> {
   private readonly byTask = new Map<string, Set<T>>();
@@ -7,6 +9,7 @@ export class Audience<T> {
   private readonly everything = new Set<T>();
   /** Those who want whatever they may see, and so may have to hear of boards they do not know yet. */
   readonly expanding = new Set<T>();
+  private readonly settled = new Set<string>();
 
   addTask(taskId: string, connection: T): void {
     addTo(this.byTask, taskId, connection);
@@ -32,6 +35,21 @@ export class Audience<T> {
     this.everything.delete(connection);
   }
 
+  /** Whether nobody of {@link expanding} has to be asked whether they may see the board: they were, and still are here. */
+  isSettled(boardId: string): boolean {
+    return this.settled.has(boardId);
+  }
+
+  settle(boardId: string): void {
+    if (this.settled.size >= SETTLED_BOARDS) this.settled.clear();
+    this.settled.add(boardId);
+  }
+
+  /** Somebody of {@link expanding} is new, or knows less than before. */
+  unsettle(): void {
+    this.settled.clear();
+  }
+
   /** Whether anybody might want a task that was not there when they subscribed. */
   get wide(): boolean {
     return this.byBoard.size > 0 || this.everything.size > 0 || this.expanding.size > 0;
@@ -51,11 +69,11 @@ export class Audience<T> {
     return this.byTask.has(feed.task_id) || this.coversBoard(feed.board_id);
   }
 
-  /** Everybody who wants the task; some may come twice. */
-  *of(feed: TaskFeed): Iterable<T> {
-    yield* this.byTask.get(feed.task_id) ?? [];
-    yield* this.byBoard.get(feed.board_id) ?? [];
-    yield* this.everything;
+  /** Everybody who wants the task, once each. */
+  of({ task_id, board_id }: TaskFeed): T[] {
+    const sets = [this.byTask.get(task_id), this.byBoard.get(board_id), this.everything].filter((set) => set?.size);
+    if (sets.length <= 1) return [...(sets[0] ?? [])];
+    return [...new Set(sets.flatMap((set) => [...set!]))];
   }
 }
 

@@ -1,29 +1,47 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { AccessNews } from '../../../common/auth/access-news.js';
 import { OutboxHandlers } from '../../../common/bus/outbox-handlers.js';
 import { BoardMemberRemovedEvent } from '../../task/contracts/board.events.js';
+import { TaskDeletedEvent } from '../../task/contracts/task.events.js';
+import { AccessWatch } from './access-watch.js';
 import { StreamConnections } from './stream-connections.js';
+import { DELETED, MEMBERSHIP_ENDED } from './stream-ends.js';
 
 /**
- * Closes the connections of somebody whose membership of a board has ended. Connected again, they get what they may
- * still see from where they were. Hears of it in the process that delivers the event: others go by the next handshake.
+ * Closes all connections of somebody whose membership of a board has ended, before whoever ended it has an answer.
+ * All of them, whatever they follow: a subscription may be under way that has looked before. Connected again, they
+ * get what they may still see from where they were. Other processes look for themselves, when the outbox tells them
+ * or within seconds.
  */
 @Injectable()
 export class MembershipWatch implements OnModuleInit {
   constructor(
+    private readonly news: AccessNews,
     private readonly events: OutboxHandlers,
     private readonly connections: StreamConnections,
+    private readonly access: AccessWatch,
   ) {}
 
   onModuleInit(): void {
-    this.events.on(BoardMemberRemovedEvent.topic, ({ data }) => {
-      const end = {
-        code: 'auth.membership_ended',
-        detail: 'You are no longer a member of a board. Connect again.',
-      } as const;
-      const theirs = this.connections.all.filter(({ actor }) => actor.user_id === data['user_id']);
-      // Administrators see every board as before.
-      for (const { actor, reader } of theirs) if (actor.role !== 'admin') reader.close(end);
+    this.news.onMembershipEnded((userId) => this.endFor(userId));
+    this.news.onBoardDeleted(() => this.access.look());
+    // May come much later than the end, and to another process: whoever has connected since is not to be cut off.
+    this.events.on(BoardMemberRemovedEvent.topic, () => {
+      this.access.look();
       return Promise.resolve();
     });
+    this.events.on(TaskDeletedEvent.topic, ({ aggregate_id }) => {
+      for (const connection of this.connections.all) {
+        if (connection.names(aggregate_id)) connection.reader.close(DELETED);
+      }
+      return Promise.resolve();
+    });
+  }
+
+  private endFor(userId: string): void {
+    // Administrators see every board as before.
+    for (const { actor, reader } of this.connections.of(userId)) {
+      if (actor.role !== 'admin') reader.close(MEMBERSHIP_ENDED);
+    }
   }
 }

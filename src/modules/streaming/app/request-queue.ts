@@ -6,6 +6,8 @@ export interface RequestGate {
   room(): Promise<void>;
   /** Too many requests wait. */
   overrun(): void;
+  /** Counts a request that the client has sent. @throws DomainError when there were too many */
+  count?(): Promise<void>;
 }
 
 /**
@@ -20,6 +22,14 @@ export class RequestQueue {
     private readonly limit: number,
     private readonly gate: RequestGate,
   ) {}
+
+  /** A request of the client: counted, then run in its turn. @throws DomainError `request.too_many`, and as {@link run} */
+  async ask<T>(work: () => Promise<T>): Promise<T> {
+    return this.run(async () => {
+      await this.gate.count?.();
+      return work();
+    });
+  }
 
   /** @throws DomainError `stream.too_many_requests`; else whatever the work throws */
   async run<T>(work: () => Promise<T>): Promise<T> {

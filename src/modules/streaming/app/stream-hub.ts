@@ -1,8 +1,10 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { StoredMessage } from '../../../common/acp/stored-message.js';
-import { consecutiveEntries } from '../domain/stream-entry.js';
 import { TaskFeed } from '../domain/task-feed.js';
 import { Audience } from './audience.js';
+import { Deliveries } from './deliveries.js';
+import { DeliveryRounds } from './delivery-rounds.js';
+import { GapReader } from './gap-reader.js';
 import type { StreamConnection } from './stream-connection.js';
 import { STREAM_LIMITS, type StreamLimits } from './stream-limits.js';
 import { StreamSource, type VisibleTask } from './stream-source.js';
@@ -22,20 +24,32 @@ export interface FeedLease {
 }
 
 /**
- * Turns hints into live messages: one feed per task that somebody follows. A hint that continues at the feed's head
- * goes to every live reader as it is; one that leaves a gap makes the hub read the gap once, for all of them.
+ * Turns hints into live messages: one feed per task that somebody follows. A hint that continues where the feed ends
+ * waits for the next round, which offers it to every live reader; one that leaves a gap makes the hub read the gap
+ * once, for all of them.
  */
 @Injectable()
 export class StreamHub {
   readonly audience = new Audience<StreamConnection>();
   listener: HubListener | undefined;
-  private readonly logger = new Logger(StreamHub.name);
   private readonly feeds = new Map<string, TaskFeed>();
+  private readonly rounds: DeliveryRounds;
+  private readonly gaps: GapReader;
 
   constructor(
     private readonly source: StreamSource,
     @Inject(STREAM_LIMITS) private readonly limits: StreamLimits,
-  ) {}
+  ) {
+    const deliveries = new Deliveries(this.audience, limits);
+    this.rounds = new DeliveryRounds(async (asked) => {
+      // Not those that were forgotten meanwhile: the task may have another feed by now.
+      const feeds = asked.filter((feed) => this.feeds.get(feed.task_id) === feed);
+      const worked = await deliveries.run(feeds);
+      for (const feed of feeds) this.goOn(feed);
+      return worked;
+    }, limits);
+    this.gaps = new GapReader(this.audience, source, limits, (feed) => this.rounds.request(feed));
+  }
 
   /** Takes a hint: consecutive messages that are committed. Late, repeated and overlapping ones do no harm. */
   appended(taskId: string, messages: readonly StoredMessage[]): void {
@@ -49,12 +63,10 @@ export class StreamHub {
     }
     feed.note(last);
     if (!feed.loaded) return;
-    for (const connection of this.audience.expanding) {
-      if (connection.mightSee(feed.board_id)) this.listener?.onUnknownBoard(connection, feed, first);
-    }
-    if (last <= feed.head) return;
-    if (first <= feed.head + 1 && last - first + 1 === messages.length) this.deliver(feed, messages);
-    else void this.fill(feed);
+    if (!this.audience.isSettled(feed.board_id)) this.lookAround(feed, first);
+    if (last <= feed.end) return;
+    if (feed.accept(messages, this.limits)) this.rounds.request(feed);
+    else if (!feed.refused) void this.gaps.fill(feed);
   }
 
   /**
@@ -105,47 +117,34 @@ export class StreamHub {
     const feed = this.feeds.get(taskId);
     if (!feed?.loaded) return;
     feed.note(headSeq);
-    void this.fill(feed);
+    feed.refused = false;
+    void this.gaps.fill(feed);
   }
 
   /** Forgets the feeds that nobody follows any more; returns the tasks of the others. */
   sweep(): string[] {
     for (const [taskId, feed] of this.feeds) {
-      if (feed.pins === 0 && !this.audience.covers(feed)) this.feeds.delete(taskId);
+      if (feed.pins === 0 && !feed.isOffering && !this.audience.covers(feed)) this.feeds.delete(taskId);
     }
     return [...this.feeds.keys()];
   }
 
-  private deliver(feed: TaskFeed, messages: readonly StoredMessage[]): void {
-    const fresh = messages.filter(({ seq }) => seq > feed.head);
-    const entries = this.audience.covers(feed) ? consecutiveEntries(fresh) : [];
-    for (const { reader } of this.audience.of(feed)) reader.offer(feed, entries);
-    feed.head = (entries.at(-1) ?? fresh.at(-1))?.seq ?? feed.head;
-    feed.note(feed.head);
-  }
-
-  /** Reads what is known to be stored and was never offered, once for all live readers. */
-  private async fill(feed: TaskFeed): Promise<void> {
-    if (feed.filling) return;
-    feed.filling = true;
-    try {
-      while (feed.head < feed.known) {
-        const live = [...this.audience.of(feed)].filter(({ reader }) => reader.isLive(feed.task_id));
-        const page = live.length > 0 ? await this.source.read(feed.task_id, feed.head, this.limits.maxPage) : [];
-        const first = page[0]?.seq;
-        if (first !== undefined && first <= feed.head + 1) this.deliver(feed, page);
-        else if (feed.head < feed.known) this.scatter(feed);
-      }
-    } catch (error) {
-      this.logger.warn({ err: error, task_id: feed.task_id }, 'a gap in a stream could not be read; trying again');
-    } finally {
-      feed.filling = false;
+  /** Asks those who want all that they may see whether they may see the board; most times there is nobody to ask. */
+  private lookAround(feed: TaskFeed, firstSeq: number): void {
+    let isSettled = true;
+    for (const connection of this.audience.expanding) {
+      if (!connection.mightSee(feed.board_id)) continue;
+      isSettled = false;
+      this.listener?.onUnknownBoard(connection, feed, firstSeq);
     }
+    if (isSettled) this.audience.settle(feed.board_id);
   }
 
-  /** The gap can't be filled for all at once, because retention has removed it: each reader looks for itself. */
-  private scatter(feed: TaskFeed): void {
-    for (const { reader } of this.audience.of(feed)) reader.fallBack(feed);
-    feed.head = feed.known;
+  /** After a round: what is left over, and what was not taken because too much was waiting. */
+  private goOn(feed: TaskFeed): void {
+    if (feed.hasWaiting) this.rounds.request(feed);
+    if (!feed.refused) return;
+    feed.refused = false;
+    void this.gaps.fill(feed);
   }
 }

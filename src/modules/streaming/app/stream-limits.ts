@@ -2,8 +2,12 @@ import type { BufferBounds } from '../domain/delivery-buffer.js';
 
 /** Every number of the module. Times are milliseconds, sizes UTF-16 units of JSON. */
 export interface StreamLimits extends BufferBounds {
-  /** How long live messages wait for others to share a frame with: frames cost, bytes hardly do. */
-  flushMs: number;
+  /** How many times as long as a round has worked it rests until the next one … */
+  rest: number;
+  /** … while nothing is left over from it, and at most so long: a human does not see it. */
+  maxRestMs: number;
+  /** How long a round works before it lets others have a turn. */
+  sliceMs: number;
   /** How long a reader may leave the transport clogged before it is closed. */
   stallMs: number;
   /** How often the heads of the streams that are read are compared with the database. */
@@ -17,6 +21,8 @@ export interface StreamLimits extends BufferBounds {
   maxRetryMs: number;
   /** Reads at once, in the whole process: well below the database's connections. */
   concurrentReads: number;
+  /** Pages at once, in the whole process, that are read before their readers have room for them. */
+  pagesAhead: number;
   /** A page starts small and grows up to this many messages, as long as it stays below `frameSize`. */
   firstPage: number;
   maxPage: number;
@@ -27,11 +33,14 @@ export interface StreamLimits extends BufferBounds {
 }
 
 export const DEFAULT_LIMITS: StreamLimits = {
-  flushMs: 20,
+  rest: 2,
+  maxRestMs: 50,
+  sliceMs: 10,
   bufferMessages: 1_000,
   bufferSize: 1_048_576,
   frameMessages: 500,
   frameSize: 262_144,
+  positionEvery: 1_000,
   stallMs: 60_000,
   pollMs: 3_000,
   discoverEvery: 10,
@@ -39,9 +48,10 @@ export const DEFAULT_LIMITS: StreamLimits = {
   retryMs: 200,
   maxRetryMs: 5_000,
   concurrentReads: 8,
+  pagesAhead: 64,
   firstPage: 50,
   maxPage: 500,
-  subscriptions: 10_000,
+  subscriptions: 50_000,
   pendingRequests: 32,
 };
 

@@ -1,7 +1,9 @@
 import { Logger } from '@nestjs/common';
-import { Cursor } from '../domain/cursor.js';
+import type { Cursor } from '../domain/cursor.js';
+import { Cursors } from '../domain/cursors.js';
 import { DeliveryBuffer } from '../domain/delivery-buffer.js';
-import type { StreamEntry } from '../domain/stream-entry.js';
+import type { MessageFilter } from '../domain/message-filter.js';
+import type { StreamBatch } from '../domain/stream-batch.js';
 import type { ResetFrame, StreamEnd, StreamSink } from '../domain/stream-sink.js';
 import type { TaskFeed } from '../domain/task-feed.js';
 import { CatchUp } from './catch-up.js';
@@ -18,49 +20,45 @@ const TOO_SLOW: StreamEnd = {
 /**
  * One connection's cursors and what waits for its transport. Live messages wait in a bounded buffer; when the
  * transport does not keep up the buffer is dropped and the cursors concerned read on from the database, at the
- * connection's own pace.
+ * connection's own pace. Who is at the head of every task has no cursors.
  */
 export class StreamReader {
   closed = false;
-  private readonly cursors = new Map<string, Cursor>();
+  /** What the connection wants of a task; its subscriptions say. */
+  filterOf: (feed: TaskFeed) => MessageFilter | null = () => null;
+  /** Was offered something in this round and is to be flushed at its end. */
+  touched = false;
+  private readonly cursors = new Cursors();
   private readonly buffer: DeliveryBuffer;
-  private readonly catchUp: CatchUp;
-  private flushTimer: NodeJS.Timeout | undefined;
-  private readonly stall: StallWatch;
-  private roomWanted: (() => void)[] = [];
+  private catchUp: CatchUp | undefined;
+  private stall: StallWatch | undefined;
+  private roomWanted: (() => void)[] | undefined;
 
   constructor(
     private readonly sink: StreamSink,
-    source: StreamSource,
+    private readonly source: StreamSource,
     private readonly limits: StreamLimits,
     /** Called once, when the connection has ended for whatever reason. */
     private readonly onClosed: () => void,
   ) {
     this.buffer = new DeliveryBuffer(limits);
-    this.catchUp = new CatchUp(this, source, limits);
-    this.stall = new StallWatch(limits.stallMs, () => this.close(TOO_SLOW));
     sink.onDrain(() => this.flush());
   }
 
-  /** Live messages, consecutive, that continue at the feed's head; called before the head moves on. */
-  offer(feed: TaskFeed, entries: readonly StreamEntry[]): void {
+  /** Live messages that continue at the feed's head; called before the head moves on. {@link flush} sends them. */
+  offer(feed: TaskFeed, batch: StreamBatch): void {
     if (this.closed) return;
-    const cursor = this.cursors.get(feed.task_id) ?? this.place(feed, feed.head);
+    const cursor = this.cursors.get(feed.task_id) ?? this.cursors.place(feed, feed.head);
     if (!cursor.live) return;
-    this.buffer.push(cursor, entries);
-    if (this.buffer.full) {
-      this.flush();
-      if (this.buffer.full) for (const dropped of this.buffer.drop()) this.catchUp.add(dropped);
-    } else if (this.sink.writable) {
-      this.flushTimer ??= setTimeout(() => this.flush(), this.limits.flushMs);
-    } else {
-      this.stall.observe(false);
-    }
+    this.buffer.push(cursor, batch);
+    if (!this.buffer.full) return;
+    this.flush();
+    if (this.buffer.full) for (const dropped of this.buffer.drop()) this.readOn(dropped);
   }
 
   /** Takes what a catch-up has read; {@link flush} sends it. */
-  take(cursor: Cursor, entries: readonly StreamEntry[]): void {
-    this.buffer.push(cursor, entries);
+  take(cursor: Cursor, batch: StreamBatch): void {
+    this.buffer.push(cursor, batch);
   }
 
   /** Is, or would be, fed by {@link offer}. */
@@ -70,29 +68,25 @@ export class StreamReader {
 
   /** Starts with the first message after what is known now; for a task that was not followed so far. */
   follow(feed: TaskFeed): void {
-    if (feed.known > feed.head) this.place(feed, feed.known);
+    if (feed.known > feed.head) this.cursors.place(feed, feed.known);
   }
 
-  /** Stops waiting for hints and reads on its own. */
+  /** Stops waiting for live messages and reads on its own. */
   fallBack(feed: TaskFeed): void {
     if (this.closed || !this.isLive(feed.task_id)) return;
-    this.catchUp.add(this.cursors.get(feed.task_id) ?? this.place(feed, feed.head));
+    this.readOn(this.cursors.get(feed.task_id) ?? this.cursors.place(feed, feed.head));
   }
 
   /** Starts, or starts again, after `seq`. */
   restart(feed: TaskFeed, seq: number): void {
     const old = this.cursors.get(feed.task_id);
     if (old) old.closed = true;
-    this.catchUp.add(this.place(feed, seq));
+    this.readOn(this.cursors.place(feed, seq));
   }
 
   /** Ends the cursors of tasks that are no longer wanted; nothing more of them is sent. */
   retain(wanted: (feed: TaskFeed) => boolean): void {
-    for (const [taskId, cursor] of this.cursors) {
-      if (wanted(cursor.feed)) continue;
-      cursor.closed = true;
-      this.cursors.delete(taskId);
-    }
+    this.cursors.retain(wanted);
   }
 
   reset(frame: ResetFrame): void {
@@ -101,28 +95,28 @@ export class StreamReader {
 
   /** Sends as much as the transport takes. */
   flush(): void {
-    clearTimeout(this.flushTimer);
-    this.flushTimer = undefined;
+    this.touched = false;
     if (this.closed) return;
     try {
-      while (!this.buffer.empty && this.sink.writable) {
-        const frame = this.buffer.take();
-        if (frame.length > 0) this.sink.send(frame);
-      }
+      this.send();
     } catch (error) {
       logger.error({ err: error }, 'a stream could not be written');
       this.close({ code: 'server.error', detail: 'Something went wrong on our side. Connect again.' });
       return;
     }
-    this.stall.observe(this.sink.writable);
-    if (this.hasRoom) this.giveRoom();
+    const { writable } = this.sink;
+    if (!writable) this.stall ??= new StallWatch(this.limits.stallMs, () => this.close(TOO_SLOW));
+    this.stall?.observe(writable);
+    if (!this.hasRoom) return;
+    this.giveRoom();
+    this.cursors.tidy();
   }
 
   /** Resolves when everything taken was sent and the transport takes more, or when the connection has ended. */
   async room(): Promise<void> {
     this.flush();
     if (this.closed || this.hasRoom) return;
-    await new Promise<void>((resolve) => this.roomWanted.push(resolve));
+    await new Promise<void>((resolve) => (this.roomWanted ??= []).push(resolve));
   }
 
   /** For a client that goes on asking without reading. */
@@ -141,18 +135,29 @@ export class StreamReader {
   dispose(): void {
     if (this.closed) return;
     this.closed = true;
-    clearTimeout(this.flushTimer);
-    this.stall.stop();
+    this.stall?.stop();
     this.buffer.drop();
     this.cursors.clear();
     this.giveRoom();
     this.onClosed();
   }
 
-  private place(feed: TaskFeed, position: number): Cursor {
-    const cursor = new Cursor(feed, position);
-    this.cursors.set(feed.task_id, cursor);
-    return cursor;
+  private send(): void {
+    while (this.sink.writable) {
+      const frame = this.buffer.take();
+      if (frame) {
+        this.sink.send(frame);
+        continue;
+      }
+      const cursor = this.buffer.takeUnseen();
+      if (!cursor) return;
+      this.sink.position({ task_id: cursor.feed.task_id, seq: cursor.sent });
+    }
+  }
+
+  private readOn(cursor: Cursor): void {
+    this.catchUp ??= new CatchUp(this, this.source, this.limits);
+    this.catchUp.add(cursor);
   }
 
   private get hasRoom(): boolean {
@@ -161,7 +166,7 @@ export class StreamReader {
 
   private giveRoom(): void {
     const wanted = this.roomWanted;
-    this.roomWanted = [];
-    for (const resolve of wanted) resolve();
+    this.roomWanted = undefined;
+    for (const resolve of wanted ?? []) resolve();
   }
 }

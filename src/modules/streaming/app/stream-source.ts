@@ -1,16 +1,20 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
-import type { StoredMessage } from '../../../common/acp/stored-message.js';
 import { SYSTEM, type Actor } from '../../../common/auth/actor.js';
 import type { Query } from '../../../common/bus/contracts.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
-import { GetStreamHeadsQuery, ReadMessagesQuery } from '../../agent/contracts/agent.queries.js';
+import {
+  GetStreamHeadsQuery,
+  ReadMessagesQuery,
+  type MessageFilter,
+  type MessagePage,
+} from '../../agent/contracts/agent.queries.js';
 import {
   AuthorizeBoardQuery,
   FindVisibleTasksQuery,
   ListVisibleBoardsQuery,
 } from '../../task/contracts/task.queries.js';
-import { Gate } from './gate.js';
+import { Gate, Permits } from './gate.js';
 import { STREAM_LIMITS, type StreamLimits } from './stream-limits.js';
 
 export interface VisibleTask {
@@ -31,17 +35,20 @@ const IDS_PER_QUERY = 5_000; // keeps a query's parameters small when somebody f
 @Injectable()
 export class StreamSource {
   private readonly gate: Gate;
+  /** Pages that may be read before their readers have room for them. */
+  readonly ahead: Permits;
 
   constructor(
     private readonly queries: QueryBus,
     @Inject(STREAM_LIMITS) limits: StreamLimits,
   ) {
     this.gate = new Gate(limits.concurrentReads);
+    this.ahead = new Permits(limits.pagesAhead);
   }
 
-  /** Messages after `afterSeq`, in order, at most `limit`. */
-  async read(taskId: string, afterSeq: number, limit: number): Promise<StoredMessage[]> {
-    return this.ask(new ReadMessagesQuery(taskId, afterSeq, limit));
+  /** Messages after `afterSeq` that pass the filter, in order, at most `limit`, and how far was looked for them. */
+  async read(taskId: string, afterSeq: number, limit: number, filter: MessageFilter | null): Promise<MessagePage> {
+    return this.ask(new ReadMessagesQuery(taskId, afterSeq, limit, filter));
   }
 
   async heads(taskIds: readonly string[]): Promise<StreamHead[]> {

@@ -1,6 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { LogLevel, MessageType } from '../../../common/acp/acp-message.js';
 import type { Actor } from '../../../common/auth/actor.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
+import { filterOf, type MessageFilter } from '../domain/message-filter.js';
 import type { TaskFeed } from '../domain/task-feed.js';
 import type { StreamConnection } from './stream-connection.js';
 import { StreamHub } from './stream-hub.js';
@@ -11,11 +13,14 @@ import { StreamSource, type VisibleTask } from './stream-source.js';
 export interface SubscribeRequest {
   task_ids?: string[];
   board_ids?: string[];
+  /** What is wanted of what is named here, instead of what was wanted of it before. Absent: everything. */
+  types?: readonly MessageType[];
+  min_level?: LogLevel;
   /** Per task the last `seq` the client has; 0 for everything. Tasks without one start at the present. */
   after?: Record<string, number>;
 }
 
-export type UnsubscribeRequest = Omit<SubscribeRequest, 'after'>;
+export type UnsubscribeRequest = Pick<SubscribeRequest, 'task_ids' | 'board_ids'>;
 
 export interface SubscribeReceipt {
   /** The tasks followed, with the last `seq` stored when the subscription began. */
@@ -59,7 +64,7 @@ export class Subscriptions {
       const lease = await this.hub.acquire(await this.source.visibleTasks(connection.actor, { board_ids: fresh }));
       const after = Object.fromEntries([...connection.awaited].map(([taskId, { seq }]) => [taskId, seq]));
       const joining = lease.feeds.filter((feed) => !connection.covers(feed));
-      if (connection.wantsAll) this.start(connection, joining, { visible: fresh }, after);
+      if (connection.wantsAll) this.start(connection, joining, { visible: fresh }, after, connection.filterOfRest);
       lease.release();
     }
     for (const [taskId, { board_id }] of asked) {
@@ -69,6 +74,15 @@ export class Subscriptions {
   }
 
   private async begin(connection: StreamConnection, request: SubscribeRequest): Promise<SubscribeReceipt> {
+    const release = connection.claim((request.task_ids?.length ?? 0) + (request.board_ids?.length ?? 0));
+    try {
+      return await this.beginClaimed(connection, request);
+    } finally {
+      release();
+    }
+  }
+
+  private async beginClaimed(connection: StreamConnection, request: SubscribeRequest): Promise<SubscribeReceipt> {
     const { task_ids = [], board_ids = [], after = {} } = request;
     if (connection.named + task_ids.length + board_ids.length > this.limits.subscriptions) {
       const text = `One connection may name at most ${this.limits.subscriptions} tasks and boards.`;
@@ -85,7 +99,7 @@ export class Subscriptions {
     try {
       if (connection.closed) throw new DomainError('unavailable', 'stream.closed', 'The connection has ended.');
       const coverage = { tasks: named.map(({ task_id }) => task_id), boards, visible };
-      const subscribed = this.start(connection, lease.feeds, coverage, after);
+      const subscribed = this.start(connection, lease.feeds, coverage, after, filterOf(request));
       const allowed = new Set([...coverage.tasks, ...boards]);
       return { subscribed, denied: [...new Set([...task_ids, ...board_ids])].filter((id) => !allowed.has(id)) };
     } finally {
@@ -108,11 +122,12 @@ export class Subscriptions {
     feeds: readonly TaskFeed[],
     coverage: { tasks?: string[]; boards?: string[]; visible?: string[] | 'all' },
     after: Record<string, number>,
+    filter: MessageFilter | null,
   ): SubscribeReceipt['subscribed'] {
     const isWide = coverage.visible !== undefined || (coverage.boards ?? []).length > 0;
     const others = isWide ? this.hub.loadedFeeds().filter((feed) => !connection.covers(feed)) : [];
     const joining = new Set(feeds.filter((feed) => !connection.covers(feed)));
-    connection.cover({ tasks: [], boards: [], ...coverage });
+    connection.cover({ tasks: [], boards: [], ...coverage }, filter);
     for (const feed of others) if (connection.covers(feed)) joining.add(feed);
     return [...new Set([...feeds, ...joining])].map((feed) => {
       const seq = after[feed.task_id];

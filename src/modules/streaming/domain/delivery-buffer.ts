@@ -1,5 +1,6 @@
 import type { Cursor } from './cursor.js';
-import type { StreamEntry } from './stream-entry.js';
+import type { StreamBatch } from './stream-batch.js';
+import type { StreamFrame } from './stream-frame.js';
 
 /** Bounds, in messages and in UTF-16 units of JSON. A single message may be larger than a frame. */
 export interface BufferBounds {
@@ -7,19 +8,21 @@ export interface BufferBounds {
   bufferSize: number;
   frameMessages: number;
   frameSize: number;
+  /** After so many messages that a filter has left out a client is told its position. */
+  positionEvery: number;
 }
 
 interface Delivery {
   cursor: Cursor;
-  entries: readonly StreamEntry[];
-  next: number;
+  batch: StreamBatch;
 }
 
-/** What one connection has taken and not yet sent, in order. Entries are shared between connections. */
+/** What one connection has taken and not yet sent, in order. Batches are shared between connections. */
 export class DeliveryBuffer {
   private queue: Delivery[] = [];
   private messages = 0;
   private size = 0;
+  private unseen: Set<Cursor> | undefined;
 
   constructor(private readonly bounds: BufferBounds) {}
 
@@ -29,40 +32,47 @@ export class DeliveryBuffer {
 
   /** Past the bound: what is in it must be sent now or dropped. */
   get full(): boolean {
-    return this.messages > this.bounds.bufferMessages || this.size > this.bounds.bufferSize;
+    const { bufferMessages, bufferSize } = this.bounds;
+    // Batches of which a filter has left nothing count by themselves.
+    return this.messages > bufferMessages || this.size > bufferSize || this.queue.length > bufferMessages;
   }
 
-  /** Takes the entries above the cursor's position and moves it; they are consecutive and leave no gap. */
-  push(cursor: Cursor, entries: readonly StreamEntry[]): void {
-    const first = entries[0];
-    const last = entries.at(-1);
-    if (!first || !last || last.seq <= cursor.position) return;
-    const next = Math.max(0, cursor.position + 1 - first.seq);
-    this.queue.push({ cursor, entries, next });
-    for (let i = next; i < entries.length; i++) this.count(entries[i]!, 1);
-    cursor.position = last.seq;
+  /** Takes what lies above the cursor's position and moves it; the batch leaves no gap. */
+  push(cursor: Cursor, batch: StreamBatch): void {
+    if (batch.through <= cursor.position) return;
+    const fresh = batch.beyond(cursor.position);
+    cursor.position = batch.through;
+    if (fresh.entries.length === 0 && this.queue.length === 0) return this.passed(cursor, fresh);
+    this.queue.push({ cursor, batch: fresh });
+    this.count(fresh, 1);
   }
 
-  /** The next frame, at least one message unless nothing is left; marks what it returns as sent. */
-  take(): StreamEntry[] {
-    const frame: StreamEntry[] = [];
-    let size = 0;
-    while (this.queue.length > 0) {
-      const delivery = this.queue[0]!;
-      for (; delivery.next < delivery.entries.length; delivery.next++) {
-        const entry = delivery.entries[delivery.next]!;
-        if (!delivery.cursor.closed) {
-          if (frame.length >= this.bounds.frameMessages) return frame;
-          if (frame.length > 0 && size + entry.json.length > this.bounds.frameSize) return frame;
-          frame.push(entry);
-          size += entry.json.length;
-          delivery.cursor.sent = entry.seq;
-        }
-        this.count(entry, -1);
+  /** The next frame; undefined when nothing is left. Marks what it returns as sent. */
+  take(): StreamFrame | undefined {
+    let frame: StreamFrame | undefined;
+    for (let delivery = this.queue[0]; delivery; delivery = this.queue[0]) {
+      const { cursor, batch } = delivery;
+      if (!cursor.closed && batch.entries.length > 0) {
+        if (frame && !this.fits(frame, batch)) return frame;
+        if (!frame && !this.fits(null, batch)) return this.takeFirst(delivery);
+        frame = frame ? frame.with(batch) : batch;
       }
+      if (!cursor.closed) this.passed(cursor, batch);
+      this.count(batch, -1);
       this.queue.shift();
     }
     return frame;
+  }
+
+  /** A cursor whose client is to be told where it is, because it was sent nothing for so long. */
+  takeUnseen(): Cursor | undefined {
+    for (const cursor of this.unseen ?? []) {
+      this.unseen!.delete(cursor);
+      if (cursor.closed || cursor.unseen < this.bounds.positionEvery) continue;
+      cursor.unseen = 0;
+      return cursor;
+    }
+    return undefined;
   }
 
   /** Forgets everything; returns the cursors concerned, set back to what was really sent. */
@@ -79,8 +89,36 @@ export class DeliveryBuffer {
     return cursors;
   }
 
-  private count(entry: StreamEntry, sign: 1 | -1): void {
-    this.messages += sign;
-    this.size += sign * entry.json.length;
+  private passed(cursor: Cursor, batch: StreamBatch): void {
+    cursor.passed(batch);
+    if (cursor.unseen >= this.bounds.positionEvery) (this.unseen ??= new Set()).add(cursor);
+  }
+
+  private fits(frame: StreamFrame | null, batch: StreamBatch): boolean {
+    const { frameMessages, frameSize } = this.bounds;
+    if (frame)
+      return frame.entries.length + batch.entries.length <= frameMessages && frame.size + batch.size <= frameSize;
+    return batch.entries.length === 1 || (batch.entries.length <= frameMessages && batch.size <= frameSize);
+  }
+
+  /** As much of a batch as a frame holds; at least one message. */
+  private takeFirst(delivery: Delivery): StreamFrame {
+    const { entries } = delivery.batch;
+    let count = 1;
+    let size = entries[0]!.json.length;
+    for (; count < this.bounds.frameMessages; count++) {
+      size += entries[count]!.json.length;
+      if (size > this.bounds.frameSize) break;
+    }
+    const [first, rest] = delivery.batch.split(count);
+    delivery.batch = rest;
+    this.passed(delivery.cursor, first);
+    this.count(first, -1);
+    return first;
+  }
+
+  private count({ entries, size }: StreamBatch, sign: 1 | -1): void {
+    this.messages += sign * entries.length;
+    this.size += sign * size;
   }
 }

@@ -1,5 +1,6 @@
 import { CommandHandler, QueryBus, type ICommandHandler } from '@nestjs/cqrs';
 import { AuditLog } from '../../../common/audit/audit-log.js';
+import { AccessNews } from '../../../common/auth/access-news.js';
 import type { Actor } from '../../../common/auth/actor.js';
 import { Command } from '../../../common/bus/contracts.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
@@ -83,6 +84,7 @@ export class RemoveBoardMemberHandler implements ICommandHandler<RemoveBoardMemb
   constructor(
     private readonly transactions: Transactions,
     private readonly audit: AuditLog,
+    private readonly news: AccessNews,
   ) {}
 
   execute(command: RemoveBoardMemberCommand): Promise<void> {
@@ -102,6 +104,7 @@ export class RemoveBoardMemberHandler implements ICommandHandler<RemoveBoardMemb
       tx,
     );
     tx.emit(new BoardMemberRemovedEvent(board_id, board.version, { user_id, actor_id: actor.user_id }));
+    tx.afterCommit(() => this.news.membershipEnded(user_id));
   }
 }
 

@@ -1,4 +1,5 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { AccessNews } from '../../../common/auth/access-news.js';
 import type { Actor } from '../../../common/auth/actor.js';
 import { Command } from '../../../common/bus/contracts.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
@@ -29,23 +30,25 @@ export class DeleteBoardHandler implements ICommandHandler<DeleteBoardCommand> {
   constructor(
     private readonly transactions: Transactions,
     private readonly liveRuns: LiveRuns,
+    private readonly news: AccessNews,
   ) {}
 
   execute(command: DeleteBoardCommand): Promise<void> {
     const { actor, board_id, force } = command;
     const how = { actor, where: { board_id }, force, refusal: boardRunLive };
-    return this.liveRuns.clearFor(how, () => this.transactions.run((tx) => remove(tx, command)));
+    return this.liveRuns.clearFor(how, () => this.transactions.run((tx) => this.remove(tx, command)));
   }
-}
 
-async function remove(tx: Tx, { actor, board_id, versions }: DeleteBoardCommand): Promise<void> {
-  const board = await lockBoard(tx, actor, board_id, 'manage', 'delete');
-  checkVersion(board.version, versions);
-  const db = tx.kysely<TaskDB>();
-  // Locked like the board: a run that is just being started is waited for, and a later one finds no task.
-  const tasks = db.selectFrom('tasks').select(['id', 'version']).where('board_id', '=', board_id);
-  const rows = await tasks.orderBy('id').forUpdate().execute();
-  await db.deleteFrom('boards').where('id', '=', board_id).execute();
-  const data = { board_id, actor_id: actor.user_id };
-  await tx.emitAll(rows.map(({ id, version }) => new TaskDeletedEvent(id, version + 1, data)));
+  private async remove(tx: Tx, { actor, board_id, versions }: DeleteBoardCommand): Promise<void> {
+    const board = await lockBoard(tx, actor, board_id, 'manage', 'delete');
+    checkVersion(board.version, versions);
+    const db = tx.kysely<TaskDB>();
+    // Locked like the board: a run that is just being started is waited for, and a later one finds no task.
+    const tasks = db.selectFrom('tasks').select(['id', 'version']).where('board_id', '=', board_id);
+    const rows = await tasks.orderBy('id').forUpdate().execute();
+    await db.deleteFrom('boards').where('id', '=', board_id).execute();
+    const data = { board_id, actor_id: actor.user_id };
+    await tx.emitAll(rows.map(({ id, version }) => new TaskDeletedEvent(id, version + 1, data)));
+    tx.afterCommit(() => this.news.boardDeleted());
+  }
 }

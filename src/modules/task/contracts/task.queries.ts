@@ -44,6 +44,25 @@ export class FindVisibleTasksQuery extends Query<{ task_id: string; board_id: st
   }
 }
 
+/** A board or a task that somebody reads; `user_id` null for one who may read everything that is there. */
+export interface ReadGrant {
+  user_id: string | null;
+  kind: 'board' | 'task';
+  id: string;
+}
+
+/** A grant that does not hold any more; `deleted` where that is because the board or task is gone. */
+export interface LostGrant extends ReadGrant {
+  deleted: boolean;
+}
+
+/** Those of the grants that do not hold (any more). One statement, however many there are. */
+export class FindLostGrantsQuery extends Query<LostGrant[]> {
+  constructor(readonly grants: readonly ReadGrant[]) {
+    super();
+  }
+}
+
 /** A task that another one waits for. */
 export interface OpenDependency {
   task_id: string;

@@ -4,7 +4,7 @@ import type { Exit } from '../../domain/outcome.js';
 import { AttemptFailure } from '../../domain/outcome.js';
 import { notStarted } from '../../domain/start-failure.js';
 import type { OutputSource, RunDirectories } from '../../domain/run-directory.js';
-import { readLines } from '../output-lines.js';
+import { eachLine, MAX_LINE_BYTES, readLines } from '../output-lines.js';
 import type { TrialRun } from './image-check.types.js';
 import { nothingSeen, seeLine } from './output-seen.js';
 
@@ -112,8 +112,10 @@ export class Trial {
       if (!file) continue;
       try {
         for (let more = true; more && this.seen.output.bytes < MAX_BYTES;) {
-          const { lines, next_offset } = await readLines(file, source, this.offsets[source], atEnd);
-          for (const line of lines) seeLine(this.seen.output, line);
+          const request = { offset: this.offsets[source], atEnd, bytes: MAX_LINE_BYTES, context: 0 };
+          const found = await readLines(file, source, request);
+          for (const line of eachLine(found, source)) seeLine(this.seen.output, line);
+          const { next_offset } = found;
           more = next_offset !== this.offsets[source];
           this.offsets[source] = next_offset;
           if (more) this.seen.first_output_ms ??= Math.round(this.elapsed);

@@ -10,6 +10,7 @@ import type { AgentUser } from '../../domain/container-runtime.js';
 import { OutputFile, RunDirectories, type AgentBriefing, type OutputSource } from '../../domain/run-directory.js';
 import type { StartFailure } from '../../domain/start-failure.js';
 import { needsChown } from '../agent-user.js';
+import { writeControlLine } from './control-pipe.js';
 import { readStartFailure, writeToFifo } from './launcher-files.js';
 import { removeTree } from './remove-tree.js';
 import { openRegularFile } from './safe-files.js';
@@ -73,7 +74,7 @@ export class HostRunDirectories extends RunDirectories {
   }
 
   async sendControl(agentId: string, message: object): Promise<boolean> {
-    return writeToFifo(join(this.path(agentId), 'in'), `${JSON.stringify(message)}\n`);
+    return writeControlLine(join(this.path(agentId), 'in'), JSON.stringify(message));
   }
 
   async remove(agentId: string): Promise<void> {
@@ -86,7 +87,12 @@ export class HostRunDirectories extends RunDirectories {
   }
 }
 
+/** What most reads ask for; for these there is one buffer, as a new one each would be thousands a second. */
+const SMALL_READ = 80 * 1024;
+
 class HostOutputFile extends OutputFile {
+  private small: Buffer | undefined;
+
   constructor(private readonly handle: FileHandle) {
     super();
   }
@@ -96,7 +102,7 @@ class HostOutputFile extends OutputFile {
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafe(length);
+    const buffer = length > SMALL_READ ? Buffer.allocUnsafe(length) : (this.small ??= Buffer.allocUnsafe(SMALL_READ));
     const { bytesRead } = await this.handle.read(buffer, 0, length, offset);
     return buffer.subarray(0, bytesRead);
   }

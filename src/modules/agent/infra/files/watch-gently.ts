@@ -1,9 +1,9 @@
 import { watch, type FSWatcher } from 'node:fs';
 
 // Each event is a call in the server's own thread. Output that comes as fast is read without being told of it.
-const MAX_EVENTS = 500;
-const WITHIN_MS = 1000;
-const REST_MS = 5000; // nothing is told meanwhile: whoever watches looks now and then, too
+const MAX_EVENTS = 10;
+const WITHIN_MS = 20;
+const REST_MS = 20; // as long as nothing is told then, whatever was written
 
 /**
  * Tells of changes in a directory, but of no flood of them: whoever may write there can make a million events a second.

@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
+import { faultPoint } from '../../../common/ops/fault-points.js';
+import { isDatabaseAway } from '../../../common/persistence/database-errors.js';
+import type { Transactions } from '../../../common/persistence/transactions.js';
+import { type AgentDB, Fenced } from './agent-rows.js';
+import type { MessageBatch } from './append-statement.js';
+import type { MessageLog, MessageOrigin } from './message-log.js';
+import type { Offsets } from './output-reader.js';
+import { progressColumns } from './progress-columns.js';
+import { lastResult } from './result-columns.js';
+
+const FIRST_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 1_000; // a database that is back is noticed within this
+
+/** Whose output is stored, under which claim. */
+export interface StoreTarget extends MessageOrigin {
+  epoch: number;
+}
+
+/** A batch on its way: from where to where in the files, and its messages. */
+export interface StoredOutput {
+  from: Offsets;
+  to: Offsets;
+  batch: MessageBatch;
+}
+
+/**
+ * Stores batches of output: messages and offsets in one statement, which finds its row only under the same epoch and
+ * at the same offsets. So it may be sent again whenever nobody knows what became of it.
+ */
+export class OutputStore {
+  private readonly logger = new Logger(OutputStore.name);
+
+  constructor(
+    private readonly target: StoreTarget,
+    private readonly transactions: Transactions,
+    private readonly log: MessageLog,
+  ) {}
+
+  /**
+   * Stores the batch; waits as long as the database is away. Returns where the output is stored up to by then: the
+   * batch's end, or where another call under the same claim has got to, such as one whose answer was lost. Streams
+   * are told by `tell`, after what has to be done first.
+   * @throws Fenced; the signal's reason when it aborts before the batch was stored
+   */
+  async store({ from, to, batch }: StoredOutput, signal: AbortSignal): Promise<{ at: Offsets; tell: () => void }> {
+    for (let tries = 0; ; tries++) {
+      try {
+        faultPoint('output.read');
+        const told = await this.log.appendFenced(this.transactions, this.fence(from, to, batch), this.target, batch);
+        if (told) {
+          faultPoint('output.stored');
+          return { at: to, tell: told };
+        }
+        const at = await this.storedUpTo();
+        if (at.stdout !== from.stdout || at.stderr !== from.stderr) return { at, tell: () => undefined };
+        if (tries > 0 && tries % 10 === 0) this.logger.warn(`output of ${this.target.agent_id} can't be stored`);
+      } catch (error) {
+        if (!isDatabaseAway(error)) throw error;
+        if (tries === 0) this.logger.warn({ err: error, agent_id: this.target.agent_id }, 'output waits to be stored');
+      }
+      await sleep(Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries, 10), MAX_PAUSE_MS), undefined, { signal });
+    }
+  }
+
+  /** The row's change; finds none where there is no segment to store into, so that no offset moves without messages. */
+  private fence(from: Offsets, to: Offsets, { drafts }: MessageBatch) {
+    return this.transactions
+      .kysely<AgentDB & { message_segments: { closed_at: Date | null } }>()
+      .updateTable('agent_instances')
+      .set({
+        stdout_offset: to.stdout,
+        stderr_offset: to.stderr,
+        ...lastResult(drafts),
+        ...progressColumns(drafts),
+      })
+      .where('id', '=', this.target.agent_id)
+      .where('epoch', '=', this.target.epoch)
+      .where('stdout_offset', '=', from.stdout)
+      .where('stderr_offset', '=', from.stderr)
+      .where((is) => is.exists(is.selectFrom('message_segments').where('closed_at', 'is', null)))
+      .returning('id');
+  }
+
+  private async storedUpTo(): Promise<Offsets> {
+    const row = await this.transactions
+      .kysely<AgentDB>()
+      .selectFrom('agent_instances')
+      .select(['stdout_offset', 'stderr_offset'])
+      .where('id', '=', this.target.agent_id)
+      .where('epoch', '=', this.target.epoch)
+      .executeTakeFirst();
+    if (!row) throw new Fenced();
+    return { stdout: row.stdout_offset, stderr: row.stderr_offset };
+  }
+}
