@@ -16,6 +16,7 @@ const RATE = 500; // lines a second, of 200 bytes
 const SECONDS = 10;
 const ROUNDS = 5;
 const AIM = 1.2;
+const MANY = { KANDEV_STREAM_CONNECTIONS_PER_USER: '10000' }; // all are one user's
 const SIDES = ['without', 'with'] as const;
 
 type Side = (typeof SIDES)[number];
@@ -27,7 +28,7 @@ export async function runStalledReader(options: StreamOptions): Promise<StreamRe
   const crowd = ChildScript.start('stream/crowd.ts');
   const ask = <Answer>(question: CrowdQuestion): Promise<Answer> => crowd.ask(question);
   try {
-    const server = await world.startKandev([], PROCESS_AGENTS);
+    const server = await world.startKandev([], { ...PROCESS_AGENTS, ...MANY });
     const { url } = server;
     const user = await register(url, 'admin');
     const board = await createBoard(url, user, 'Streams');

@@ -4,9 +4,9 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 /** What a connection does with bytes on their way: passes them on as they are, or changes or cuts something. */
 export interface Wire {
   /** From the client; what it returns goes on. */
-  up(bytes: Buffer): Buffer;
+  up: (bytes: Buffer) => Buffer;
   /** From the server. */
-  down(bytes: Buffer): Buffer;
+  down: (bytes: Buffer) => Buffer;
 }
 
 /** A TCP proxy on 127.0.0.1, whose other end may move, be away, and be cut off. */

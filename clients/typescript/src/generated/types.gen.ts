@@ -20,6 +20,15 @@ export type AcpMessageInput = {
  */
 export type AgentHealth = 'starting' | 'healthy' | 'unhealthy';
 
+export type AgentInput = {
+    /**
+     * What the agent is told; what is in it is between you and the agent. Some 64 KiB at most.
+     */
+    data: {
+        [key: string]: unknown;
+    };
+};
+
 export type AgentInstance = {
     id: string;
     task_id: string;
@@ -401,7 +410,7 @@ export type ArtifactList = {
     next_cursor: string | null;
 };
 
-export type AuditAction = 'auth.registered' | 'auth.signed_in' | 'auth.sign_in_failed' | 'auth.signed_out' | 'auth.refreshed' | 'auth.refresh_failed' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.password_change_failed' | 'user.role_changed' | 'user.disabled' | 'user.enabled' | 'api_key.created' | 'api_key.used' | 'api_key.revoked' | 'board.member_set' | 'board.member_removed' | 'agent_type.created' | 'agent_type.updated' | 'agent_type.deleted' | 'agent.launched' | 'credential.granted' | 'workspace.committed' | 'workspace.pushed' | 'workspace.removed' | 'rescue.restored' | 'credential.used';
+export type AuditAction = 'auth.registered' | 'auth.signed_in' | 'auth.sign_in_failed' | 'auth.signed_out' | 'auth.refreshed' | 'auth.refresh_failed' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.password_change_failed' | 'user.role_changed' | 'user.disabled' | 'user.enabled' | 'api_key.created' | 'api_key.used' | 'api_key.revoked' | 'board.member_set' | 'board.member_removed' | 'agent_type.created' | 'agent_type.updated' | 'agent_type.deleted' | 'agent.launched' | 'agent.input_sent' | 'credential.granted' | 'workspace.committed' | 'workspace.pushed' | 'workspace.removed' | 'rescue.restored' | 'credential.used';
 
 export type AuditEvent = {
     id: string;
@@ -811,6 +820,13 @@ export type EngineStatus = {
     checked_at: string;
 };
 
+/**
+ * What the estimate goes by. `progress`: how fast the attempt's own progress went, pauses not counted; `history`: how
+ * long the last completed runs of this agent type on this board took (the median of at least 3), while there is not
+ * enough progress to go by.
+ */
+export type EstimateBasis = 'progress' | 'history';
+
 export type FieldError = {
     /**
      * Path of the field, such as `metadata.a`.
@@ -848,6 +864,19 @@ export type FileChange = {
     truncated: boolean;
 };
 
+export type InputReceipt = {
+    run_id: string;
+    task_id: string;
+    /**
+     * The agent that was told.
+     */
+    agent_instance_id: string;
+    /**
+     * Of the line that it reads, newline included.
+     */
+    bytes: number;
+};
+
 export type LeftOutFile = {
     /**
      * Empty where a line stands for many.
@@ -881,7 +910,7 @@ export type LogLine = {
 export type LogList = {
     logs: Array<LogLine>;
     /**
-     * Of all logs that pass the filters.
+     * Of all logs that pass the filters, wherever the page begins.
      */
     total: number;
     /**
@@ -1249,14 +1278,23 @@ export type RunStatus = {
     started_at: string | null;
     finished_at: string | null;
     /**
-     * Percent, as the agent last told it.
+     * Percent, as the agent last told it, 0 to 100.
      */
     progress: number | null;
+    /**
+     * What the agent was last at, in its words; at most 500 characters.
+     */
     current_operation: string | null;
     /**
-     * Null while nothing is known to estimate it from.
+     * Never in the past; null while the run is not at work, or nothing is known to estimate it from.
      */
     estimated_completion: string | null;
+    /**
+     * What the estimate goes by. `progress`: how fast the attempt's own progress went, pauses not counted; `history`: how
+     * long the last completed runs of this agent type on this board took (the median of at least 3), while there is not
+     * enough progress to go by.
+     */
+    estimate_basis: EstimateBasis | null;
     /**
      * Why a failed run failed; stable.
      */
@@ -2688,9 +2726,21 @@ export type ListAgentLogsData = {
          */
         level?: Array<LogLevel>;
         /**
-         * Logs since this time.
+         * Logs from this time on, by their own times.
          */
         since?: string;
+        /**
+         * Logs before this time.
+         */
+        until?: string;
+        /**
+         * Messages with a greater `seq`.
+         */
+        after_seq?: number;
+        /**
+         * A part of the message, in upper or lower case.
+         */
+        q?: string;
     };
     url: '/api/v1/agents/{agentId}/logs';
 };
@@ -2731,6 +2781,12 @@ export type ListAgentLogsErrors = {
      */
     500: Problem & {
         code: 'server.error';
+    };
+    /**
+     * Something the server depends on is down: `request.too_slow`.
+     */
+    503: Problem & {
+        code: 'request.too_slow';
     };
 };
 
@@ -4569,6 +4625,104 @@ export type GetOrchestratorStatusResponses = {
 
 export type GetOrchestratorStatusResponse = GetOrchestratorStatusResponses[keyof GetOrchestratorStatusResponses];
 
+export type StreamAllData = {
+    body?: never;
+    headers?: {
+        /**
+         * The id of the last event that you have; goes before `after`. EventSource sends it by itself.
+         */
+        'Last-Event-ID'?: string;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Only messages of these types, separated by commas.
+         */
+        types?: Array<MessageType>;
+        /**
+         * Only messages of this level or a higher one; what has no level, such as progress, passes.
+         */
+        min_level?: LogLevel;
+        /**
+         * A ticket (`createTicket`), good once: for browsers, whose EventSource sends no headers. Goes before a token.
+         */
+        ticket?: string;
+        /**
+         * An access token or an API key, where no header can be sent. What stands in an address ends up in logs.
+         */
+        token?: string;
+        /**
+         * Only these tasks, and those of `board_ids`; without either, all that you may see. Separated by commas.
+         */
+        task_ids?: Array<string>;
+        /**
+         * Only the tasks of these boards, and `task_ids`; also those that are made later. Separated by commas.
+         */
+        board_ids?: Array<string>;
+        /**
+         * The last `seq` that you have of some tasks: `<task id>:<seq>`, separated by commas. The others: what comes next.
+         */
+        after?: string;
+    };
+    url: '/api/v1/orchestrator/stream';
+};
+
+export type StreamAllErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`, `stream.too_many_subscriptions`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed' | 'stream.too_many_subscriptions';
+    };
+    /**
+     * No valid access token: `auth.invalid_ticket`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.invalid_ticket' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `origin.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'origin.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * Nothing that the client takes can be answered: `request.not_acceptable`.
+     */
+    406: Problem & {
+        code: 'request.not_acceptable';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`, `stream.too_many_connections`.
+     */
+    429: Problem & {
+        code: 'request.too_many' | 'stream.too_many_connections';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+    /**
+     * Something the server depends on is down: `stream.closed`.
+     */
+    503: Problem & {
+        code: 'stream.closed';
+    };
+};
+
+export type StreamAllError = StreamAllErrors[keyof StreamAllErrors];
+
+export type StreamAllResponses = {
+    /**
+     * Messages as they come, each with an id, until you or the server end it. The server says `reset`, `heartbeat` and `end` as events of those names.
+     */
+    200: string;
+};
+
+export type StreamAllResponse = StreamAllResponses[keyof StreamAllResponses];
+
 export type ListArtifactsData = {
     body?: never;
     path: {
@@ -4721,6 +4875,89 @@ export type DownloadArtifactResponses = {
 
 export type DownloadArtifactResponse = DownloadArtifactResponses[keyof DownloadArtifactResponses];
 
+export type SendInputData = {
+    body: AgentInput;
+    path: {
+        taskId: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/tasks/{taskId}/input';
+};
+
+export type SendInputErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found';
+    };
+    /**
+     * It conflicts with the present state: `run.not_running`, `agent.input_refused`.
+     */
+    409: Problem & {
+        code: 'run.not_running' | 'agent.input_refused';
+    };
+    /**
+     * The body is too large: `request.too_large`, `agent.input_too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large' | 'agent.input_too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+    /**
+     * Something the server depends on is down: `agent.elsewhere`.
+     */
+    503: Problem & {
+        code: 'agent.elsewhere';
+    };
+};
+
+export type SendInputError = SendInputErrors[keyof SendInputErrors];
+
+export type SendInputResponses = {
+    /**
+     * It lies in the pipe that the agent reads from.
+     */
+    200: InputReceipt;
+};
+
+export type SendInputResponse = SendInputResponses[keyof SendInputResponses];
+
 export type ListTaskLogsData = {
     body?: never;
     path: {
@@ -4744,9 +4981,21 @@ export type ListTaskLogsData = {
          */
         level?: Array<LogLevel>;
         /**
-         * Logs since this time.
+         * Logs from this time on, by their own times.
          */
         since?: string;
+        /**
+         * Logs before this time.
+         */
+        until?: string;
+        /**
+         * Messages with a greater `seq`.
+         */
+        after_seq?: number;
+        /**
+         * A part of the message, in upper or lower case.
+         */
+        q?: string;
     };
     url: '/api/v1/orchestrator/tasks/{taskId}/logs';
 };
@@ -4787,6 +5036,12 @@ export type ListTaskLogsErrors = {
      */
     500: Problem & {
         code: 'server.error';
+    };
+    /**
+     * Something the server depends on is down: `request.too_slow`.
+     */
+    503: Problem & {
+        code: 'request.too_slow';
     };
 };
 
@@ -5263,6 +5518,122 @@ export type StopRunResponses = {
 };
 
 export type StopRunResponse = StopRunResponses[keyof StopRunResponses];
+
+export type StreamTaskData = {
+    body?: never;
+    headers?: {
+        /**
+         * The id of the last event that you have; goes before `after`. EventSource sends it by itself.
+         */
+        'Last-Event-ID'?: string;
+    };
+    path: {
+        taskId: string;
+    };
+    query?: {
+        /**
+         * Only messages of these types, separated by commas.
+         */
+        types?: Array<MessageType>;
+        /**
+         * Only messages of this level or a higher one; what has no level, such as progress, passes.
+         */
+        min_level?: LogLevel;
+        /**
+         * A ticket (`createTicket`), good once: for browsers, whose EventSource sends no headers. Goes before a token.
+         */
+        ticket?: string;
+        /**
+         * An access token or an API key, where no header can be sent. What stands in an address ends up in logs.
+         */
+        token?: string;
+        /**
+         * The last `seq` that you have: the stream goes on after it. 0 is all there is; without it, what comes next.
+         */
+        after?: number;
+        /**
+         * Replays a finished run, so many times as fast as it was.
+         */
+        at_speed?: number;
+        /**
+         * Replays this run, at the speed that it had unless `at_speed` says another; without it the last one.
+         */
+        run_id?: string;
+    };
+    url: '/api/v1/orchestrator/tasks/{taskId}/stream';
+};
+
+export type StreamTaskErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.invalid_ticket`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.invalid_ticket' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `origin.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'origin.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`, `run.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found' | 'run.not_found';
+    };
+    /**
+     * Nothing that the client takes can be answered: `request.not_acceptable`.
+     */
+    406: Problem & {
+        code: 'request.not_acceptable';
+    };
+    /**
+     * It conflicts with the present state: `run.not_finished`.
+     */
+    409: Problem & {
+        code: 'run.not_finished';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`, `stream.too_many_connections`.
+     */
+    429: Problem & {
+        code: 'request.too_many' | 'stream.too_many_connections';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+    /**
+     * Something the server depends on is down: `stream.closed`.
+     */
+    503: Problem & {
+        code: 'stream.closed';
+    };
+};
+
+export type StreamTaskError = StreamTaskErrors[keyof StreamTaskErrors];
+
+export type StreamTaskResponses = {
+    /**
+     * Messages as they come, each with an id, until you or the server end it. The server says `reset`, `heartbeat` and `end` as events of those names.
+     */
+    200: string;
+    /**
+     * A replay, and you have all of it.
+     */
+    204: void;
+};
+
+export type StreamTaskResponse = StreamTaskResponses[keyof StreamTaskResponses];
 
 export type TriggerRunData = {
     body: TriggerRun;
@@ -6155,6 +6526,82 @@ export type ListTaskEventsResponses = {
 };
 
 export type ListTaskEventsResponse = ListTaskEventsResponses[keyof ListTaskEventsResponses];
+
+export type DownloadMessagesData = {
+    body?: never;
+    path: {
+        taskId: string;
+    };
+    query?: {
+        /**
+         * Of this run only; else of all of them.
+         */
+        run_id?: string;
+        /**
+         * Messages with a greater `seq`.
+         */
+        after_seq?: number;
+        /**
+         * One or more types, separated by commas.
+         */
+        types?: Array<MessageType>;
+        /**
+         * Messages of this level and above; those without a level, such as progress and results, pass.
+         */
+        min_level?: LogLevel;
+    };
+    url: '/api/v1/tasks/{taskId}/messages.ndjson';
+};
+
+export type DownloadMessagesErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`, `run.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found' | 'run.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type DownloadMessagesError = DownloadMessagesErrors[keyof DownloadMessagesErrors];
+
+export type DownloadMessagesResponses = {
+    /**
+     * The messages.
+     */
+    200: Blob | File;
+};
+
+export type DownloadMessagesResponse = DownloadMessagesResponses[keyof DownloadMessagesResponses];
 
 export type PushTaskData = {
     body: PushRequest;

@@ -51,7 +51,7 @@ describe('subscribing', () => {
   });
 
   it('sends nothing more once a subscription has ended', async () => {
-    const { world, task, board } = worldWithTask({ flushMs: 5 });
+    const { world, task, board } = worldWithTask();
     const client = world.connect(MEMBER);
     const other = world.connect(MEMBER);
     await client.subscribe({ task_ids: [task], board_ids: [board] });
@@ -59,7 +59,7 @@ describe('subscribing', () => {
     world.subscriptions.unsubscribe(client.connection, { board_ids: [board] });
     world.hub.appended(task, world.append(task, 1));
     await eventually('the task is still followed', () => client.sink.of(task).length === 1);
-    world.hub.appended(task, world.append(task, 1)); // waits to be flushed
+    world.hub.appended(task, world.append(task, 1)); // waits for its round
     world.subscriptions.unsubscribe(client.connection, {});
     world.hub.appended(task, world.append(task, 1));
     await eventually('somebody else hears all of it', () => other.sink.of(task).length === 3);
