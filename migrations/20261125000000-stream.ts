@@ -90,10 +90,10 @@ const UP = [
   // The latest progress is a column, so that a status costs no search among the messages; with the first one of the
   // attempt, whose distance from it is what an estimate goes by.
   `alter table agent_instances
-     add column progress real,
+     add column progress double precision,
      add column operation varchar(500),
      add column progress_at timestamptz(3),
-     add column first_progress real,
+     add column first_progress double precision,
      add column first_progress_at timestamptz(3),
      add column first_progress_paused_ms bigint`,
   `update agent_instances agent set progress = last.progress, operation = last.operation, progress_at = last.created_at

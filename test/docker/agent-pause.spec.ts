@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { AgentBench, CANCELLED, COMPLETED, node, sh, type AgentBody, type AgentRecipe } from '../support/agents.js';
 import { docker } from '../support/containers.js';
 import { query } from '../support/database.js';
+import { StreamFaces } from '../support/stream-faces.js';
 import { until } from '../support/until.js';
 import { describeWithEngine } from './engine.js';
 
@@ -106,6 +107,30 @@ describeWithEngine('pausing an agent', () => {
     const ticks = (await bench.said(agent.taskId)).slice(1).map(({ data }) => data['message']);
     expect(ticks).toEqual(ticks.map((_, index) => `tick ${index + 1}`));
     expect(await told(agent)).toEqual(['the agent is paused', 'the agent goes on']);
+    await end(agent);
+  });
+
+  it('is asked for on a socket as well, on each face that takes requests', async () => {
+    const agent = await startReady(bench, { command: SLEEPER });
+    const { taskId: task_id } = agent;
+    const faces = new StreamFaces(bench.server, { token: bench.admin.tokens!.access_token });
+    try {
+      const [plain, acp] = [await faces.webSocket(`/tasks/${task_id}/stream?types=status`), await faces.socketIo()];
+      const receipt = (state: string) => ({ ok: true, run: { task_id, state } });
+      expect(await plain.ask({ type: 'control', action: 'pause' })).toMatchObject(receipt('PAUSED'));
+      await agreed(agent, 'PAUSED');
+      expect(await acp.ask('control', { task_id, action: 'resume' })).toMatchObject(receipt('RUNNING'));
+      await agreed(agent, 'RUNNING');
+      expect(await acp.ask('control', { task_id, action: 'pause' })).toMatchObject(receipt('PAUSED'));
+      await agreed(agent, 'PAUSED');
+      expect(await plain.ask({ type: 'control', action: 'resume' })).toMatchObject(receipt('RUNNING'));
+      await agreed(agent, 'RUNNING');
+      await until('all of it to be told', () => plain.messages.length === 4);
+      const statuses = plain.messages.map(({ data }) => (data as { status: string }).status);
+      expect(statuses).toEqual(['PAUSED', 'RUNNING', 'PAUSED', 'RUNNING']);
+    } finally {
+      faces.close();
+    }
     await end(agent);
   });
 

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { get, type IncomingMessage } from 'node:http';
+import { get, request, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AcpMessage } from '../../src/common/acp/acp-message.js';
@@ -206,6 +206,30 @@ describe('the history of a task', () => {
         await sleep(300);
         return same;
       });
+    });
+
+    it('is sent to few at once, of a user, whatever becomes of them', async () => {
+      const asking = (method: string, path = `/api/v1/tasks/${big}/messages.ndjson`) =>
+        request(server.url + path, { method, headers: { authorization: `Bearer ${owner.token}` } })
+          .on('error', () => undefined)
+          .end();
+      for (let n = 0; n < 4; n++) asking('HEAD').on('response', (answer) => answer.resume());
+      for (let n = 0; n < 20; n++) {
+        const leaving = asking('GET');
+        await sleep(n); // gone before it is asked for, while it is looked up, or when it has begun
+        leaving.destroy();
+      }
+      const four = await until('all places to be free again', async () => {
+        const opened = await Promise.all(Array.from({ length: 4 }, open));
+        if (opened.every(({ statusCode }) => statusCode === 200)) return opened;
+        for (const one of opened) one.destroy();
+        return undefined;
+      });
+      const { response, text } = await download('', owner, big);
+      expect([response.status, (JSON.parse(text) as { code: string }).code]).toEqual([429, 'download.too_many']);
+      expect(response.headers.get('retry-after')).toBe('10');
+      expect((await download('after_seq=99999', outsider, big)).response.status).toBe(404); // others are not concerned
+      for (const one of four) one.on('error', () => undefined).destroy();
     });
 
     it('is cut off, not ended, where what is missing was removed meanwhile', async () => {

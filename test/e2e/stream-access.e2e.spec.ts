@@ -117,6 +117,30 @@ async function headOf(task: string): Promise<number> {
   return Number((await query<{ head_seq: string }>(here.database.url, text, [task]))[0]?.head_seq ?? 0);
 }
 
+describe('access that begins while a stream runs', () => {
+  it('brings a board whose agents have spoken all the while, from its next message on', async () => {
+    const newcomer = await here.newUser();
+    const task = await owner.createTask(board, { agent_type: 'drip' });
+    const theirs = await Promise.all([webSocket(newcomer), events(newcomer), socketIo(newcomer)]);
+    const own = await webSocket(owner);
+    await owner.must(202, 'POST', `/orchestrator/tasks/${task.id}/start`, {});
+    await until('the owner to hear it', () => own.seqs().length > 200);
+    const before = await headOf(task.id);
+    expect(theirs.map((one) => one.seqs())).toEqual([[], [], []]);
+    await join(newcomer);
+    await until('the newcomer to hear it', () => theirs.every((one) => one.seqs().length > 50), 5_000);
+    await owner.must(200, 'POST', `/orchestrator/tasks/${task.id}/stop`, {});
+    await owner.untilRun(task.id);
+    const last = await headOf(task.id);
+    await until('all of it', () => theirs.every((one) => one.seqs().at(-1) === last));
+    for (const { seqs } of theirs) {
+      const [first = 0] = seqs();
+      expect(first).toBeGreaterThan(before);
+      expect(seqs()).toEqual(Array.from({ length: last - first + 1 }, (_, i) => first + i));
+    }
+  });
+});
+
 describe('access that ends while a stream runs', () => {
   it('stops a flood for a removed member before the removal is answered, and for nobody else', async () => {
     const member = await newMember();

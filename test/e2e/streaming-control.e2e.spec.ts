@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { AcpMessage } from '../../src/common/acp/acp-message.js';
 import { query } from '../support/database.js';
 import { TestServer } from '../support/server.js';
-import { SseTestClient, type SseOptions } from '../support/sse-client.js';
-import { AcpTestClient, WsTestClient } from '../support/stream-clients.js';
+import type { SseOptions } from '../support/sse-client.js';
+import { StreamFaces } from '../support/stream-faces.js';
 import type { TestUser } from '../support/test-user.js';
 import { until } from '../support/until.js';
 
@@ -21,12 +21,13 @@ let server: TestServer;
 let owner: TestUser;
 let viewer: TestUser;
 let board: string;
-const closers: (() => void)[] = [];
+let faces: StreamFaces;
 
 beforeAll(async () => {
   server = await TestServer.start({ KANDEV_STREAM_CONNECTIONS_PER_USER: String(CONNECTIONS) });
   owner = await server.newUser();
   viewer = await server.newUser();
+  faces = new StreamFaces(server, owner);
   board = await owner.createBoard();
   await owner.must(200, 'PUT', `/boards/${board}/members/${viewer.userId}`, { role: 'viewer' });
   const process_ = { runtime: 'process' };
@@ -35,23 +36,11 @@ beforeAll(async () => {
   await owner.createAgentType({ name: 'deaf', ...process_, command: ['sh', '-c', 'echo ready; sleep 600 & wait'] });
 });
 afterAll(() => server.dispose());
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
-});
+afterEach(() => faces.close());
 
-const addressOf = (path: string) => `${server.url}/api/v1/orchestrator${path}`;
-
-async function sse(path: string, options: SseOptions = {}): Promise<SseTestClient> {
-  const client = await SseTestClient.open(addressOf(path), { token: owner.token, ...options });
-  closers.push(() => client.close());
-  return client;
-}
-
-async function webSocket(path: string, user = owner): Promise<WsTestClient> {
-  const client = await WsTestClient.open(addressOf(path), { headers: { authorization: `Bearer ${user.token}` } });
-  closers.push(() => client.socket.terminate());
-  return client;
-}
+const addressOf = (path: string) => faces.address(path);
+const sse = (path: string, options?: SseOptions) => faces.sse(path, options);
+const webSocket = (path: string, user?: TestUser) => faces.webSocket(path, user);
 
 async function started(agent_type: string): Promise<string> {
   const { id } = await owner.createTask(board, { agent_type });
@@ -142,6 +131,21 @@ describe('a replay', () => {
   });
 });
 
+describe('a pause', () => {
+  it('is refused by sockets where the agent has no container that could be held', async () => {
+    const task = await started('deaf');
+    await owner.untilRun(task, ['RUNNING']);
+    const [plain, acp] = [await webSocket(`/tasks/${task}/stream`), await faces.socketIo()];
+    for (const action of ['pause', 'resume']) {
+      const refused = { error: { status: 501, code: 'run.pause_unsupported' } };
+      expect(await plain.ask({ type: 'control', action })).toMatchObject({ ok: false, ...refused });
+      expect(await acp.ask('control', { task_id: task, action })).toMatchObject(refused);
+    }
+    await owner.must(200, 'POST', `/orchestrator/tasks/${task}/stop`, { force: true });
+    await owner.untilRun(task, ['CANCELLED']);
+  });
+});
+
 describe('an input', () => {
   it('reaches the agent, whole and in order, by every way; who has sent it is told, what is not', async () => {
     const task = await started('echo');
@@ -150,8 +154,7 @@ describe('an input', () => {
     const secret = { password: 'hunter2', lines: 'two\nlines' };
     const acknowledged = await plain.ask({ type: 'control', action: 'input', data: secret });
     expect(acknowledged).toMatchObject({ ok: true, run: { task_id: task, state: 'RUNNING' } });
-    const acp = await new AcpTestClient(server.url, owner.token).connected();
-    closers.push(() => acp.socket.disconnect());
+    const acp = await faces.socketIo();
     expect(await acp.ask('control', { task_id: task, action: 'input', data: { second: 2 } })).toMatchObject({
       ok: true,
     });

@@ -1,65 +1,46 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { AcpMessage } from '../../src/common/acp/acp-message.js';
 import { query } from '../support/database.js';
+import { floodAgent } from '../support/flood-agent.js';
 import { TestServer } from '../support/server.js';
-import { SseTestClient, type SseOptions } from '../support/sse-client.js';
-import { AcpTestClient, WsTestClient } from '../support/stream-clients.js';
+import type { SseOptions } from '../support/sse-client.js';
+import { StreamFaces } from '../support/stream-faces.js';
 import type { TestUser } from '../support/test-user.js';
 import { until } from '../support/until.js';
 
 const LINES = 6_000;
 
-/** Writes numbered messages of all kinds as fast as it can, then waits to be stopped. */
-const FLOOD = `
-let n = 0;
-const kinds = [
-  (message) => ({ type: 'log', data: { level: 'debug', message } }),
-  (message) => ({ type: 'log', data: { level: 'warn', message } }),
-  (message) => ({ type: 'progress', data: { progress: n / ${LINES} * 100, message } }),
-  (message) => ({ type: 'error', data: { message } }),
-];
-const go = () => {
-  while (n < ${LINES}) if (!process.stdout.write(JSON.stringify(kinds[++n % 4](String(n))) + '\\n')) {
-    process.stdout.once('drain', go);
-    return;
-  }
-};
-go();
-setInterval(() => undefined, 1_000);
-process.on('SIGTERM', () => process.exit(0));
-`;
+/** Numbered messages of all kinds. */
+const FLOOD = floodAgent(
+  LINES,
+  `[
+    (message) => ({ type: 'log', data: { level: 'debug', message } }),
+    (message) => ({ type: 'log', data: { level: 'warn', message } }),
+    (message) => ({ type: 'progress', data: { progress: n / ${LINES} * 100, message } }),
+    (message) => ({ type: 'error', data: { message } }),
+  ][n % 4](String(n))`,
+);
 
 let server: TestServer;
 let owner: TestUser;
 let outsider: TestUser;
 let board: string;
-const closers: (() => void)[] = [];
+let faces: StreamFaces;
 
 beforeAll(async () => {
   server = await TestServer.start({ CORS_ORIGINS: 'https://board.example' });
   owner = await server.newUser();
   outsider = await server.newUser();
+  faces = new StreamFaces(server, owner);
   board = await owner.createBoard();
   await owner.createAgentType({ name: 'flood', runtime: 'process', command: ['node', '-e', FLOOD] });
 });
 afterAll(() => server.dispose());
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
-});
+afterEach(() => faces.close());
 
-const addressOf = (path: string) => `${server.url}/api/v1/orchestrator${path}`;
-
-async function sse(path: string, options: SseOptions = {}): Promise<SseTestClient> {
-  const client = await SseTestClient.open(addressOf(path), { token: owner.token, ...options });
-  closers.push(() => client.close());
-  return client;
-}
-
-async function webSocket(path: string): Promise<WsTestClient> {
-  const client = await WsTestClient.open(addressOf(path), { headers: { authorization: `Bearer ${owner.token}` } });
-  closers.push(() => client.socket.terminate());
-  return client;
-}
+const addressOf = (path: string) => faces.address(path);
+const sse = (path: string, options?: SseOptions) => faces.sse(path, options);
+const webSocket = (path: string) => faces.webSocket(path);
 
 async function floodTask(): Promise<string> {
   return (await owner.createTask(board, { agent_type: 'flood' })).id;
@@ -88,15 +69,13 @@ function numbers(messages: readonly object[]): number[] {
 describe('all three faces', () => {
   it('tell the same flood once and in order, also those who want only a part of it', async () => {
     const task = await floodTask();
-    const acp = await new AcpTestClient(server.url, owner.token).connected();
-    closers.push(() => acp.socket.disconnect());
+    const acp = await faces.socketIo();
     await acp.ask('subscribe', { task_ids: [task], after: { [task]: 0 } });
     const plain = await webSocket(`/tasks/${task}/stream?after=0`);
     const events = await sse(`/tasks/${task}/stream?after=0`);
     const all = await sse('/stream');
     const filters = { types: ['log', 'error'], min_level: 'warn' };
-    const few = await new AcpTestClient(server.url, owner.token).connected();
-    closers.push(() => few.socket.disconnect());
+    const few = await faces.socketIo();
     await few.ask('subscribe', { board_ids: [board], ...filters });
     const [fewPlain, fewEvents, fewOfAll] = await Promise.all([
       webSocket(`/tasks/${task}/stream?after=0&types=log,error&min_level=warn`),
@@ -208,8 +187,7 @@ describe('a stream of events', () => {
 describe('filters that are none', () => {
   it('are refused by all faces, by name', async () => {
     const task = await floodTask();
-    const acp = await new AcpTestClient(server.url, owner.token).connected();
-    closers.push(() => acp.socket.disconnect());
+    const acp = await faces.socketIo();
     const wrong = await acp.ask('subscribe', { task_ids: [task], types: ['log', 'nonsense'], min_level: 'loud' });
     expect(wrong.error?.errors?.map(({ field }) => field)).toEqual(['types.1', 'min_level']);
     const plain = await webSocket('/stream');

@@ -1,59 +1,38 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { query } from '../support/database.js';
+import { floodAgent } from '../support/flood-agent.js';
 import { TestServer } from '../support/server.js';
-import { AcpTestClient, WsTestClient } from '../support/stream-clients.js';
+import type { AcpTestClient } from '../support/stream-clients.js';
+import { StreamFaces } from '../support/stream-faces.js';
 import type { TestUser } from '../support/test-user.js';
 import { until } from '../support/until.js';
 
 const LINES = 30_000;
 
-/** Writes numbered lines as fast as it can, then waits to be stopped. */
-const FLOOD = `
-let n = 0;
-const go = () => {
-  while (n < ${LINES}) if (!process.stdout.write(JSON.stringify({ type: 'log', data: { message: String(++n) } }) + '\\n')) {
-    process.stdout.once('drain', go);
-    return;
-  }
-};
-go();
-setInterval(() => undefined, 1_000);
-process.on('SIGTERM', () => process.exit(0));
-`;
+const FLOOD = floodAgent(LINES, `{ type: 'log', data: { message: String(n) } }`);
 
 let server: TestServer;
 let owner: TestUser;
 let viewer: TestUser;
 let outsider: TestUser;
 let board: string;
-const closers: (() => void)[] = [];
+let faces: StreamFaces;
 
 beforeAll(async () => {
   server = await TestServer.start();
   const admin = await server.newUser();
   [owner, viewer, outsider] = await Promise.all([server.newUser(), server.newUser(), server.newUser()]);
+  faces = new StreamFaces(server, owner);
   board = await owner.createBoard();
   const insert = "insert into board_members (board_id, user_id, role) values ($1, $2, 'viewer')";
   await query(server.database.url, insert, [board, viewer.userId]);
   await admin.createAgentType({ name: 'flood', runtime: 'process', command: ['node', '-e', FLOOD] });
 });
 afterAll(() => server.dispose());
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
-});
+afterEach(() => faces.close());
 
-async function socketIo(user: TestUser): Promise<AcpTestClient> {
-  const client = await new AcpTestClient(server.url, user.token).connected();
-  closers.push(() => client.socket.disconnect());
-  return client;
-}
-
-async function webSocket(user: TestUser, path: string): Promise<WsTestClient> {
-  const headers = { authorization: `Bearer ${user.token}` };
-  const client = await WsTestClient.open(`${server.url}/api/v1/orchestrator${path}`, { headers });
-  closers.push(() => client.socket.terminate());
-  return client;
-}
+const socketIo = (user: TestUser) => faces.socketIo(user);
+const webSocket = (user: TestUser, path: string) => faces.webSocket(path, user);
 
 async function floodTask(): Promise<string> {
   return (await owner.createTask(board, { agent_type: 'flood' })).id;

@@ -16,6 +16,10 @@ const say = (type, data) => console.log(JSON.stringify({ type, data }));
 say('log', { level: 'info', message: 'hello' });
 console.error('\\x1b]0;owned\\x07oh \\x1b[31mno');
 say('log', { level: 'debug', message: 'detail' });
+const odd = { toString: 1, valueOf: 1 };
+say('log', { level: odd, message: odd });
+say('progress', { progress: odd, message: odd });
+say('status', { status: 'COMPLETED', message: 'forged', source: 'server' });
 say('progress', { progress: 40, message: 'Half of it\\rdone' });
 setTimeout(() => process.exit(1), 120_000).unref(); // nobody may be left to stop it
 const go = setInterval(() => {
@@ -91,6 +95,7 @@ describe('npm run watch', () => {
     expect(await all.code, all.err).toBe(0);
     expect(await some.code, some.err).toBe(0);
     expect(all.out.match(/hello|detail|going on/g)).toEqual(['hello', 'detail', 'going on']);
+    expect(all.out).toMatch(/^[\d:.]{12} agent  COMPLETED: forged$/m);
     expect(all.out).toMatch(/^[\d:.]{12} stderr ·\]0;owned·oh no$/m);
     expect(all.err).toContain('The run is COMPLETED');
     const lines = some.out

@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Transactions } from '../../src/common/persistence/transactions.js';
+import { caveatsOf } from '../../src/modules/agent/app/journal-messages.js';
 import { MessagePages } from '../../src/modules/agent/app/message-pages.js';
+import type { AgentInstance } from '../../src/modules/agent/domain/agent-instance.entity.js';
 import { lines, MessageWorld, range, type TestAgent } from '../support/message-world.js';
 
 let world: MessageWorld;
@@ -56,6 +58,22 @@ describe('a page of a stream', () => {
     );
   });
 
+  it('is a table of logs under the names of one', async () => {
+    const { agent_id } = await world.agent();
+    const timestamp = new Date().toISOString();
+    const data = { level: 'warn', message: 'said', metadata: { file: 'x' } };
+    const own = { ...agent, agent_id };
+    const log = { type: 'log', level: 'warn', timestamp, data } as const;
+    const id = await world.append(own, [log, { type: 'progress', level: null, timestamp, data }]);
+    const rows = await world.sql(`select * from agent_logs where agent_instance_id = $1`, [agent_id]);
+    expect(rows).toEqual([
+      {
+        ...{ id, agent_instance_id: agent_id, log_level: 'warn', message: 'said' },
+        ...{ metadata: data.metadata, created_at: expect.any(Date) as Date },
+      },
+    ]);
+  });
+
   it('is read from one partition of many', async () => {
     // In a transaction PostgreSQL keeps a lock on each table that a statement was planned with.
     const used = await world.database.transactions.run(async (tx) => {
@@ -88,6 +106,21 @@ describe('a page of a stream', () => {
     }
     expect(Math.max(...sizes)).toBeLessThan(6 * 1024 * 1024);
     expect(sizes.length).toBeLessThan(10);
+  });
+});
+
+describe('what a launch has told', () => {
+  it('is found among whatever the agent calls a status of its own', async () => {
+    const agent = await world.agent();
+    const status = (source: string, missing: string) =>
+      lines(1, {
+        ...{ type: 'status', level: null },
+        data: { status: 'STARTING', phase: 'launch', source, mounts_not_granted: [missing] },
+      });
+    await world.append(agent, [...status('server', 'ssh_agent'), ...range(1, 30).flatMap(() => status('agent', 'x'))]);
+    const instance = { id: agent.agent_id, runtime: 'docker', sandbox: null } as unknown as AgentInstance;
+    const caveats = await world.database.transactions.run((tx) => caveatsOf(tx, instance));
+    expect(caveats).toEqual({ mounts_not_granted: ['ssh_agent'] });
   });
 });
 

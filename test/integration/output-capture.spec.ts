@@ -212,6 +212,7 @@ describe('the output of an attempt', () => {
       '{"type":"progress","data":{"progress":1e400,"message":"\\u0000"}}',
       '{"type":"result","data":{"status":"completed","summary":"\\u0000\\ud800"}}',
       `{"type":"log","data":{"a":${'['.repeat(200)}${']'.repeat(200)}}}`,
+      '{"type":"progress","data":{"progress":5e-324}}',
       '\u0000tab\there',
       '\\u0000 \\n as text',
       '{"type":"log","data":{"message":"tab\\there\\nand there"}}',
@@ -232,5 +233,62 @@ describe('the output of an attempt', () => {
     for (const { text, whole } of rows) expect(JSON.parse(text)).toEqual(whole);
     expect(rows.map(({ message }) => message)).toContain('tab\there\nand there');
     await query(database.url, `select * from agent_logs where message ilike '%x%' or metadata is null`);
+  });
+
+  it('goes on where the database refuses some of it: that is kept as a plain line, or as a word of it', async () => {
+    const table = `alter table acp_messages`;
+    const refuses = [
+      `${table} add constraint no_type check (type <> 'error')`,
+      `${table} add constraint no_text check (data::text not like '%no such text%')`,
+      `alter table agent_instances add constraint no_operation check (operation <> 'no such step')`,
+    ];
+    for (const sql of refuses) await query(database.url, sql);
+    try {
+      write(300);
+      const odd = [
+        '{"type":"error","data":{"message":"refused by its type"}}',
+        '{"type":"progress","data":{"message":"no such step"}}',
+        'there is no such text',
+      ];
+      appendFileSync(join(directory, agent.id, 'out'), `${odd.join('\n')}\n`);
+      write(300);
+      const capture = await take(1);
+      capture.agentHasEnded();
+      await capture.run(on);
+    } finally {
+      for (const name of ['no_type', 'no_text']) await query(database.url, `${table} drop constraint ${name}`);
+      await query(database.url, `alter table agent_instances drop constraint no_operation`);
+    }
+    const messages = (await storedLines()).map(({ message }) => message);
+    expect(messages.filter((message) => message.startsWith('line '))).toHaveLength(written);
+    expect(messages.slice(300, 303)).toEqual([
+      '{"type":"error","data":{"message":"refused by its type"}}',
+      '{"type":"progress","data":{"message":"no such step"}}',
+      'A message of the agent (log) could not be stored and was left out.',
+    ]);
+    const flagged = await query(
+      database.url,
+      `select from acp_messages where task_id = $1 and type = 'log' and data -> 'metadata' ->> 'refused' = 'true'`,
+      [agent.task_id],
+    );
+    expect(flagged).toHaveLength(3);
+  });
+
+  it('can be let go while a connection says nothing', async () => {
+    const leave = new AbortController();
+    const end = (await take(1)).run(leave.signal);
+    let silent = 0;
+    proxy.wire = () => ({
+      up: (bytes) => (/fence as/.test(bytes.toString('latin1')) ? (silent++, Buffer.alloc(0)) : bytes),
+      down: (bytes) => bytes,
+    });
+    proxy.cutAll();
+    write(1);
+    await until('the batch to be on its way', async () => silent > 0);
+    leave.abort(new Error('let go'));
+    await expect(end).rejects.toThrow('let go');
+    proxy.wire = () => ({ up: (bytes) => bytes, down: (bytes) => bytes });
+    proxy.cutAll();
+    expect(await storedLines()).toEqual([]);
   });
 });

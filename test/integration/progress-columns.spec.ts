@@ -69,6 +69,8 @@ describe('the progress of an attempt', () => {
     expect(await tell(progress(odd))).toMatchObject({ progress: 100 });
     expect((await known())!.operation).toHaveLength(500);
     expect(await tell(progress({ progress: -5, message: 7 }))).toMatchObject({ progress: 0 });
+    for (const tiny of [1e-50, 5e-324, -5e-324, -0, Number.MIN_VALUE * 3])
+      expect(await tell(progress({ progress: tiny }))).toMatchObject({ progress: Math.max(0, tiny) });
     expect(progressColumns([progress({ progress: '50' })])).toEqual({});
   });
 

@@ -7,8 +7,10 @@ import { notFound } from '../../src/common/errors/domain-error.js';
 import {
   GetStreamHeadsQuery,
   ReadMessagesQuery,
+  ReadReplayQuery,
   type MessagePage,
 } from '../../src/modules/agent/contracts/agent.queries.js';
+import { FindRunQuery } from '../../src/modules/orchestrator/contracts/run.queries.js';
 import { passes } from '../../src/modules/streaming/domain/message-filter.js';
 import {
   AuthorizeBoardQuery,
@@ -53,6 +55,10 @@ export class MemoryLog {
   mixed = false;
   /** Messages that are looked at for one filtered page. */
   lookedAt = 20_000;
+  /** Nothing is answered while this is pending. */
+  held: Promise<unknown> | undefined;
+  /** How many questions wait for it. */
+  waiting = 0;
   private readonly log = new Map<string, StoredMessage[]>();
   /** By task the first message that retention has left. */
   private readonly first = new Map<string, number>();
@@ -112,11 +118,19 @@ export class MemoryLog {
   async answer(query: object): Promise<unknown> {
     const { name } = query.constructor;
     this.asked.set(name, (this.asked.get(name) ?? 0) + 1);
+    await this.released();
     await ticks(this.random.below(4));
     if (this.random.chance(this.failureRate)) throw new Error('the database is away');
     const answer = this.look(query); // what a transaction sees at some moment between question and answer
     await ticks(this.random.below(4));
     return answer;
+  }
+
+  /** Waits as long as answers are held back. */
+  async released(): Promise<void> {
+    this.waiting++;
+    if (this.held) await this.held;
+    this.waiting--;
   }
 
   private look(query: object): unknown {
@@ -138,12 +152,19 @@ export class MemoryLog {
       return { board_id: query.board_id };
     }
     if (query instanceof FindVisibleTasksQuery) {
-      const { task_ids, board_ids } = query.filter;
+      const { board_ids } = query.filter;
+      const task_ids = query.filter.task_ids && new Set(query.filter.task_ids);
       return [...this.boardOf]
         .map(([task_id, board_id]) => ({ task_id, board_id }))
         .filter(({ board_id }) => this.maySee(query.actor, board_id))
-        .filter(({ task_id }) => task_ids?.includes(task_id) ?? true)
+        .filter(({ task_id }) => task_ids?.has(task_id) ?? true)
         .filter(({ board_id }) => board_ids?.includes(board_id) ?? true);
+    }
+    if (query instanceof FindRunQuery) return { run_id: query.task_id, state: 'COMPLETED', is_live: false };
+    if (query instanceof ReadReplayQuery) {
+      const kept = this.history(query.run_id).map((message) => ({ ...message, stored_at_ms: 0 }));
+      const messages = kept.filter(({ seq }) => seq > query.after_seq).slice(0, query.limit);
+      return { messages, last_seq: kept.length, kept_from: 1 };
     }
     throw new Error(`nobody answers ${query.constructor.name}`);
   }

@@ -32,7 +32,7 @@ export interface TestAgent {
 export class MessageWorld {
   readonly metrics = new Metrics();
   private readonly log: MessageLog;
-  private readonly pages: MessagePages;
+  readonly pages: MessagePages;
 
   private constructor(readonly database: TestDatabase) {
     this.log = new MessageLog({ publish: () => undefined } as unknown as EventBus);
@@ -74,7 +74,11 @@ export class MessageWorld {
     return new ReadMessagesHandler(this.pages).execute(new ReadMessagesQuery(task_id, after_seq, limit, filter));
   }
 
-  replay(run_id: string, after_seq: number, limit: number) {
+  async replay(run_id: string, after_seq: number, limit: number) {
+    return (await this.replayPage(run_id, after_seq, limit)).messages;
+  }
+
+  replayPage(run_id: string, after_seq: number, limit: number) {
     return new ReadReplayHandler(this.pages).execute(new ReadReplayQuery(run_id, after_seq, limit));
   }
 

@@ -16,7 +16,12 @@ import { MemoryCounters } from '../../src/common/rate-limit/memory-counters.js';
 import { RateLimiter } from '../../src/common/rate-limit/rate-limiter.js';
 import { Workers } from '../../src/common/ops/workers.js';
 import { MessagesAppendedEvent } from '../../src/modules/agent/contracts/agent.events.js';
-import { GetStreamHeadsQuery, ReadMessagesQuery } from '../../src/modules/agent/contracts/agent.queries.js';
+import {
+  GetStreamHeadsQuery,
+  ReadMessagesQuery,
+  ReadReplayQuery,
+} from '../../src/modules/agent/contracts/agent.queries.js';
+import { FindRunQuery } from '../../src/modules/orchestrator/contracts/run.queries.js';
 import { StartRunCommand, StopRunCommand } from '../../src/modules/orchestrator/contracts/run.commands.js';
 import { StreamingModule } from '../../src/modules/streaming/streaming.module.js';
 import {
@@ -102,8 +107,11 @@ export async function startStreamApp(): Promise<StreamApp> {
 /** Every sign-in holds, and is a member's. */
 @QueryHandler(ResolveSessionQuery)
 class Everybody {
-  execute({ user_id, session_id }: ResolveSessionQuery): Promise<Resolution> {
-    return Promise.resolve({ actor: { user_id, role: 'member', session_id }, expires_at: null });
+  @Inject(MemoryLog) private readonly log: MemoryLog;
+
+  async execute({ user_id, session_id }: ResolveSessionQuery): Promise<Resolution> {
+    await this.log.released();
+    return { actor: { user_id, role: 'member', session_id }, expires_at: null };
   }
 }
 
@@ -125,7 +133,7 @@ class NothingLost {
 /** Whoever answers the module's queries and takes its commands. */
 function handlers(): Type[] {
   const queries: Type<Query<unknown>>[] = [
-    ...[ReadMessagesQuery, GetStreamHeadsQuery],
+    ...[ReadMessagesQuery, GetStreamHeadsQuery, ReadReplayQuery, FindRunQuery],
     ...[FindVisibleTasksQuery, ListVisibleBoardsQuery, AuthorizeBoardQuery],
   ];
   const commands: Type<Command<unknown>>[] = [StartRunCommand, StopRunCommand];

@@ -5,7 +5,9 @@ export function explain(error, { url, task_id }) {
     if (error.status === 401) return `${error.problem.detail} (${error.code}) Sign in anew, or use an API key: --help.`;
     return `${error.problem.detail} (${error.code})`;
   }
-  if (error.name === 'TypeError' || error.name === 'TimeoutError') {
+  // Of a connection that fails `fetch` makes a TypeError with a cause; one without is a fault of ours.
+  const isUnanswered = error.name === 'TypeError' && error.cause instanceof Error;
+  if (isUnanswered || error.name === 'TimeoutError') {
     const why = error.cause?.code ?? error.cause?.message ?? error.message;
     return `No server answers at ${url} (${why}). Start one with "npm start", or say where it is with --url.`;
   }

@@ -2,6 +2,7 @@
 import { pathToFileURL } from 'node:url';
 import { CLIENT_MAIN } from '../setup/paths.mjs';
 import { explain } from './explain.mjs';
+import { follow, view } from './now.mjs';
 import { HELP, readOptions, UsageError } from './options.mjs';
 import { RunWatch } from './run-watch.mjs';
 import { Screen } from './screen.mjs';
@@ -100,23 +101,6 @@ function leave(code) {
 function fail(error, options) {
   console.error(`watch: ${safeLine(explain(error, options))}`);
   return 1;
-}
-
-/** What the messages say goes before what the last look at the status said: it is newer. */
-function view(status, { progress, operation }) {
-  return {
-    run_state: status.run_state,
-    estimated_completion: status.estimated_completion,
-    progress: progress ?? status.progress,
-    operation: operation ?? status.current_operation,
-  };
-}
-
-function follow(now, { type, data }) {
-  if (type === 'status') now.progress = now.operation = null; // of another attempt, or over
-  if (type !== 'progress') return;
-  if (Number.isFinite(data.progress)) now.progress = data.progress;
-  if (typeof data.message === 'string') now.operation = data.message;
 }
 
 function shown(message, { types, json }, { isTty, paint }) {

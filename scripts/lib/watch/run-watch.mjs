@@ -1,3 +1,5 @@
+import { isServers } from './now.mjs';
+
 /** Until when a task is watched: a run has ended when the server says so and its agent's last word was shown. */
 const RUN_ENDS = new Set(['COMPLETED', 'FAILED', 'CANCELLED']);
 const AGENT_ENDS = new Set(['COMPLETED', 'FAILED', 'STOPPED', 'LOST']);
@@ -40,9 +42,11 @@ export class RunWatch {
   }
 
   /** A message was shown. */
-  heard({ type, agent_id, data }) {
+  heard(message) {
+    const { type, agent_id, data } = message;
     this.heardAt = performance.now();
-    if (type !== 'status' || !AGENT_ENDS.has(data.status)) return;
+    // An agent's own claim to have ended would cut off what it writes after it.
+    if (type !== 'status' || !isServers(message) || !AGENT_ENDS.has(data.status)) return;
     this.ends.add(agent_id);
     this.soon = SOON_TIMES;
     this.#again(0);

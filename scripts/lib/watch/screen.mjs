@@ -30,7 +30,7 @@ export class Screen {
 
   /** Prints lines. Resolves when the output takes more: a slow terminal slows down what it shows. */
   async print(lines) {
-    this.lines.push(...lines);
+    for (const line of lines) this.lines.push(line); // a message may be a million of them: too many arguments
     this.touch();
     if (!this.lastLine) this.#flush();
     if (this.output.writableNeedDrain) await once(this.output, 'drain');

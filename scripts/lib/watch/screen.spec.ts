@@ -44,6 +44,14 @@ it('keeps one line below those that scroll, drawn ten times a second at most, an
   expect(terminal.text.endsWith('\x1b[?25h')).toBe(true);
 });
 
+it('takes a message of very many lines', async () => {
+  const terminal = new Terminal();
+  const screen = new Screen(terminal);
+  await screen.print(Array<string>(500_000).fill(''));
+  screen.close();
+  expect(terminal.text).toBe('\n'.repeat(500_000));
+});
+
 it('is plain lines where nobody looks, and as fast as they are taken', async () => {
   const pipe = new Terminal({ highWaterMark: 10 });
   const screen = new Screen(pipe);

@@ -1,3 +1,4 @@
+export function asText(value: unknown): string;
 export function safeLines(text: unknown): string[];
 export function safeLine(text: unknown): string;
 export function width(line: string): number;

@@ -8,9 +8,14 @@ const UNFIT =
 const COLOURS = /\x1b\[[\d;:]*m/g;
 const SHOWN_AS = '\u00b7';
 
+/** Whatever an agent has written where a text belongs: `String` would call what it has named `toString`. */
+export function asText(value) {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined');
+}
+
 /** An agent's text as lines that are safe to print. */
 export function safeLines(text) {
-  return String(text)
+  return asText(text)
     .toWellFormed()
     .replaceAll(COLOURS, '')
     .replaceAll('\t', '  ')

@@ -1,4 +1,5 @@
-import { fit, safeLine, safeLines, width } from './text.mjs';
+import { isServers } from './now.mjs';
+import { asText, fit, safeLine, safeLines, width } from './text.mjs';
 
 /** Pure: what is to be seen, as text. Nothing here knows a terminal. */
 const COLOURS = { dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 };
@@ -15,7 +16,7 @@ export function painter(on) {
 
 /** A message as the lines to print: time, level or kind, text. */
 export function messageLines({ type, timestamp, data }, paint) {
-  const at = paint('dim', safeLine(String(timestamp).slice(11, 23)));
+  const at = paint('dim', safeLine(asText(timestamp).slice(11, 23)));
   const { label, colour, text } = describe(type, data ?? {});
   const [first = '', ...more] = safeLines(text);
   const rows = [`${at} ${paint(colour, label.padEnd(6))} ${paint(colour, first)}`];
@@ -25,22 +26,23 @@ export function messageLines({ type, timestamp, data }, paint) {
 function describe(type, data) {
   const text = data.message ?? data.summary ?? '';
   if (type === 'log') {
-    const level = Object.hasOwn(LEVELS, data.level) ? data.level : 'info';
+    const level = typeof data.level === 'string' && Object.hasOwn(LEVELS, data.level) ? data.level : 'info';
     const fromStderr = data.metadata?.source === 'stderr';
     return { label: fromStderr ? 'stderr' : level, colour: LEVELS[level], text };
   }
   if (type === 'error') return { label: 'error', colour: 'red', text };
   if (type === 'progress') return { label: percentOf(data.progress), colour: 'cyan', text };
   if (type === 'status' || type === 'result') {
-    const colour = ENDS_WELL.has(data.status) ? 'green' : 'red';
-    return { label: type, colour, text: [data.status, text].filter(Boolean).join(': ') };
+    const said = [data.status, text].filter(Boolean).map(asText).join(': ');
+    // What an agent calls its status is words of its own, and not to be taken for the server's.
+    if (type === 'status' && !isServers({ data })) return { label: 'agent', colour: 'dim', text: said };
+    return { label: type, colour: ENDS_WELL.has(data.status) ? 'green' : 'red', text: said };
   }
   return { label: safeLine(type), colour: 'dim', text };
 }
 
 function percentOf(progress) {
-  const percent = Number(progress);
-  return Number.isFinite(percent) ? `${Math.round(Math.min(100, Math.max(0, percent)))}%` : '%';
+  return Number.isFinite(progress) ? `${Math.round(Math.min(100, Math.max(0, progress)))}%` : '%';
 }
 
 /**

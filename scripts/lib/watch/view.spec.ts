@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { explain } from './explain.mjs';
+import { follow, view } from './now.mjs';
 import { readOptions, UsageError } from './options.mjs';
 import { fit, safeJson, safeLine, safeLines, width } from './text.mjs';
 import { messageLines, painter, statusLine, type Now } from './view.mjs';
@@ -57,16 +59,66 @@ describe('a message', () => {
     ]);
     expect(lines('progress', { progress: 44.6, message: 'half' })).toEqual(['10:30:15.123 45%    half']);
     expect(lines('progress', { progress: 'much' })).toEqual(['10:30:15.123 %      ']);
-    expect(lines('status', { status: 'FAILED', message: '\x1b[2J' })).toEqual(['10:30:15.123 status FAILED: ·[2J']);
+    const failed = { status: 'FAILED', message: '\x1b[2J' };
+    expect(lines('status', { ...failed, source: 'server' })).toEqual(['10:30:15.123 status FAILED: ·[2J']);
+    for (const source of ['agent', undefined, { toString: 1 }]) {
+      expect(lines('status', { ...failed, source })).toEqual(['10:30:15.123 agent  FAILED: ·[2J']);
+    }
     expect(lines('result', { status: 'completed', summary: 'done' })).toEqual(['10:30:15.123 result completed: done']);
     expect(lines('error', {})).toEqual(['10:30:15.123 error  ']);
     expect(lines('\x07novelty', { message: 1 })).toEqual(['10:30:15.123 ·novelty 1']);
+  });
+
+  it.each(['log', 'progress', 'result', 'status', 'error', 'heartbeat'])('of type %s may hold anything', (type) => {
+    const odd = { toString: 1, valueOf: 1 };
+    for (const value of [odd, [odd], null, 7, true, 'x']) {
+      const data = { level: value, message: value, summary: value, status: value, progress: value, metadata: value };
+      for (const row of messageLines(message(type, data), plain)) expect(typeof row).toBe('string');
+      for (const row of messageLines(message(type, { ...data, message: null }), plain)) expect(row).not.toBe('');
+    }
+    expect(messageLines(message('log', { message: odd }), plain)).toEqual([
+      '10:30:15.123 info   {"toString":1,"valueOf":1}',
+    ]);
   });
 
   it('has colours by its level, and none where none are wanted', () => {
     const [line = ''] = messageLines(message('error', { message: 'no' }), painter(true));
     expect(line).toContain('\x1b[31mno\x1b[0m');
     expect(messageLines(message('error', { message: 'no' }), plain)[0]).not.toContain('\x1b');
+  });
+});
+
+describe('what is shown of a task now', () => {
+  const status = { run_state: 'RUNNING', estimated_completion: null, progress: 1, current_operation: 'x'.repeat(1e6) };
+
+  it('is what the agent said last, and never long', () => {
+    const now = { progress: null, operation: null };
+    expect(view(status, now)).toMatchObject({ progress: 1, operation: 'x'.repeat(500) });
+    expect(view({ ...status, current_operation: null }, now).operation).toBeNull();
+    follow(now, message('progress', { progress: 40, message: 'y'.repeat(1e6) }));
+    expect(now).toEqual({ progress: 40, operation: 'y'.repeat(500) });
+    follow(now, message('progress', { progress: '50', message: { toString: 1 } }));
+    expect(view(status, now)).toMatchObject({ progress: 40, operation: 'y'.repeat(500) });
+  });
+
+  it('begins anew with a status of the server, and not with one of the agent', () => {
+    const now = { progress: 40, operation: 'Working' };
+    follow(now, message('status', { status: 'COMPLETED', source: 'agent' }));
+    follow(now, message('status', { status: 'COMPLETED' }));
+    expect(now).toEqual({ progress: 40, operation: 'Working' });
+    follow(now, message('status', { status: 'STARTING', source: 'server' }));
+    expect(now).toEqual({ progress: null, operation: null });
+  });
+});
+
+describe('an error', () => {
+  const about = { url: 'http://127.0.0.1:8080', task_id: 'a task' };
+
+  it('is a missing server only where the network says so', () => {
+    const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+    expect(explain(new TypeError('fetch failed', { cause: refused }), about)).toMatch(/No server .+ECONNREFUSED/);
+    expect(explain(new DOMException('too late', 'TimeoutError'), about)).toMatch(/No server .+too late/);
+    expect(explain(new TypeError("can't convert object"), about)).toBe("can't convert object");
   });
 });
 

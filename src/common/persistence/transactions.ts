@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { MikroORM, type EntityManager, type InferKyselyDB } from '@mikro-orm/postgresql';
 import { sql, type CompiledQuery, type Kysely } from 'kysely';
@@ -5,21 +6,18 @@ import { v7 as uuidv7 } from 'uuid';
 import type { DomainEvent } from '../bus/contracts.js';
 import { OutboxEvent, type OutboxEventSchema } from '../bus/outbox-event.entity.js';
 import { WakeUp } from '../bus/wake-up.js';
-import { DomainError } from '../errors/domain-error.js';
-
-const FENCE_MS = 5_000; // nobody waits longer for a list, and a few who ask for much can't keep all connections for long
-const QUERY_CANCELED = '57014';
-/**
- * Memory for the places of some ten million rows: with less, PostgreSQL remembers pages and reads every row of those
- * again. Compiling a plan costs more than it saves.
- */
-const SET_FENCE = sql`select set_config('statement_timeout', ${String(FENCE_MS)}, true),
-  set_config('work_mem', '64MB', true), set_config('jit', 'off', true)`;
+import { Fence } from './fence.js';
 
 /** A statement was prepared on another connection than it is run on: something between us and PostgreSQL shares them. */
 const UNKNOWN_STATEMENT = new Set(['26000', '42P05']);
 /** Statements that are prepared: more than there are texts of such, so that no list grows without a bound. */
 const MAX_PREPARED = 100;
+
+/**
+ * A prepared statement is a short one, and waits for locks for less than {@link FENCE_MS} if at all. No answer for this
+ * long: the other end is gone without a word, the connection is given up, and whoever sent it finds out what came of it.
+ */
+const ANSWER_MS = 30_000;
 
 /** Rows in one INSERT: 8 values each, and a statement takes at most 65,535. */
 const EVENTS_PER_INSERT = 1_000;
@@ -103,6 +101,7 @@ export class Transactions {
   readonly outboxBell = new WakeUp();
   private readonly names = new Map<string, string>();
   private mayPrepare = true;
+  private readonly fence = new Fence();
 
   constructor(private readonly orm: MikroORM) {}
 
@@ -129,11 +128,12 @@ export class Transactions {
   /**
    * One statement, which is a transaction by itself, planned once a connection: for those that are sent all the time
    * and whose plan takes longer than their work. Where a pooler loses what was prepared, it is sent like any other.
+   * @throws Error `Query read timeout` after {@link ANSWER_MS}; nobody knows then whether it was run
    */
   async prepared<T>(statement: CompiledQuery<T>): Promise<T[]> {
     const pool = await this.orm.em.getConnection().getNativeClient();
     const { sql: text, parameters } = statement;
-    const query = { text, values: [...parameters] };
+    const query = { text, values: [...parameters], query_timeout: ANSWER_MS };
     const name = this.mayPrepare ? this.nameOf(text) : undefined;
     try {
       return (await pool.query({ ...query, ...(name !== undefined && { name }) })).rows as T[];
@@ -144,33 +144,16 @@ export class Transactions {
     }
   }
 
-  /**
-   * Reads that may cost much, on one connection: PostgreSQL gives up a statement of theirs after {@link FENCE_MS}.
-   * @throws DomainError `request.too_slow` (unavailable) when it has
-   */
+  /** Reads that may cost much, on one connection; see {@link Fence}. @throws DomainError `request.too_slow` (unavailable) */
   async fenced<DB, T>(read: (db: Kysely<DB>) => Promise<T>): Promise<T> {
-    try {
-      return await this.kysely<DB>()
-        .transaction()
-        .setAccessMode('read only')
-        .execute(async (db) => {
-          await SET_FENCE.execute(db);
-          return read(db);
-        });
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== QUERY_CANCELED) throw error;
-      throw new DomainError(
-        'unavailable',
-        'request.too_slow',
-        `This takes longer than ${FENCE_MS / 1000} seconds. Ask for less: more filters, rarer words, a cursor instead of an offset.`,
-      );
-    }
+    return this.fence.run(this.kysely<DB>(), read);
   }
 
   private nameOf(text: string): string | undefined {
     const known = this.names.get(text);
     if (known !== undefined || this.names.size >= MAX_PREPARED) return known;
-    const name = `kandev_${this.names.size + 1}`;
+    // By its text: behind a pooler another server's statement may be known there, and one of that name is the same one.
+    const name = `kandev_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
     this.names.set(text, name);
     return name;
   }

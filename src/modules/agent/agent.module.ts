@@ -61,6 +61,7 @@ import { LaunchAgentHandler } from './app/launch-agent.js';
 import { LaunchSpecs } from './app/launch-spec.js';
 import { ListLogsHandler } from './app/log.queries.js';
 import { DownloadMessagesHandler } from './app/download-messages.js';
+import { DownloadSlots } from './app/download-slots.js';
 import { MessageLog } from './app/message-log.js';
 import { MessagePages } from './app/message-pages.js';
 import { MessageRetention } from './app/message-retention.js';
@@ -162,7 +163,8 @@ export const agentEntities = [
     ...[AgentMetrics, InstanceCondition, AgentLooks, UsageSampler, HoldAgentHandler, CanHoldAgentHandler],
     ...[LaunchAgentHandler, StopAgentHandler, StopInstanceHandler, ReleaseAgentHandler],
     ...[FindAttemptAgentHandler, FindLatestAgentHandler, GetProgressHandler, GetStartableAgentTypeHandler],
-    ...[MessagePages, ReadMessagesHandler, ReadReplayHandler, GetStreamHeadsHandler, DownloadMessagesHandler],
+    ...[MessagePages, ReadMessagesHandler, ReadReplayHandler, GetStreamHeadsHandler],
+    ...[DownloadSlots, DownloadMessagesHandler],
     ...[SegmentMetrics, MessageRetention],
     ...[ListLogsHandler, ListArtifactsHandler, OpenArtifactHandler],
     ...[AgentTypeRules, CreateAgentTypeHandler, UpdateAgentTypeHandler, DeleteAgentTypeHandler],

@@ -20,8 +20,14 @@ export type ProgressMessage = Message<'progress', { /** Percent. */ progress?: n
 export type LogMessage = Message<'log', { level?: LogLevel; message?: string; metadata?: Extras }>;
 export type ResultMessage = Message<'result', { status?: string; summary?: string; artifacts?: unknown[] }>;
 export type ErrorMessage = Message<'error', { message?: string }>;
-/** Of the agent instance; written by the server. */
-export type StatusMessage = Message<'status', { status?: AgentStatus; message?: string }>;
+/**
+ * With the source `server` the server tells of the agent instance, and `status` is an `AgentStatus`. Whatever an agent
+ * calls its status has the source `agent`: words of its own, that change nothing.
+ */
+export type StatusMessage = Message<
+  'status',
+  { source: 'server'; status: AgentStatus; message?: string } | { source: 'agent'; status?: unknown; message?: unknown }
+>;
 export type HeartbeatMessage = Message<'heartbeat', Extras>;
 
 /** A message of a task's stream; `type` tells which. */

@@ -29,7 +29,8 @@ export class MessagesController {
     summary: 'All messages of a task as NDJSON',
     description:
       'One message a line, in the order of `seq`, as far as the stream goes at this moment and as it is kept. A download ' +
-      'that breaks off before its end is not whole; it goes on with `after_seq`, the last `seq` that arrived.',
+      'that breaks off before its end is not whole; it goes on with `after_seq`, the last `seq` that arrived. One user ' +
+      'may have four under way at once.',
   })
   @ApiOkResponse({
     description: 'The messages.',
@@ -44,7 +45,7 @@ export class MessagesController {
       },
     },
   })
-  @ApiProblems(400, 401, [404, 'task.not_found', 'run.not_found'])
+  @ApiProblems(400, 401, [404, 'task.not_found', 'run.not_found'], [429, 'download.too_many'])
   async download(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') taskId: string,
@@ -55,7 +56,7 @@ export class MessagesController {
     const after_seq = request.method === 'HEAD' ? Number.MAX_SAFE_INTEGER : query.after_seq;
     const { run_id, types, min_level } = query;
     const wish = { run_id: run_id ?? null, types: types ?? null, min_level: min_level ?? null, after_seq };
-    const pieces = await this.queries.execute(new DownloadMessagesQuery(actor, taskId, wish));
-    return ndjsonAnswer(pieces, `messages-${run_id ?? taskId}.ndjson`);
+    const { pieces, release } = await this.queries.execute(new DownloadMessagesQuery(actor, taskId, wish));
+    return ndjsonAnswer(pieces, `messages-${run_id ?? taskId}.ndjson`, release);
   }
 }

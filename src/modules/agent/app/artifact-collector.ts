@@ -13,6 +13,7 @@ import { ArtifactGatherer, type LeftOut } from './artifact-gatherer.js';
 import { artifactFolder, removeOldVersions } from './artifact-paths.js';
 import { type AgentDB, Fenced } from './agent-rows.js';
 import { MessageLog, type StreamDB } from './message-log.js';
+import { segmentsOf } from './message-segments.js';
 
 /** An agent that tells of results all the time is not copied all the time: so long from one collection to the next … */
 const MIN_REST_MS = 1_000;
@@ -114,10 +115,12 @@ export class ArtifactCollector {
   private async tell(tx: Tx, instance: AgentInstance, left_out: readonly LeftOut[]): Promise<void> {
     const { id: agent_id, task_id, run_id } = await lock(tx, instance);
     const draft = leftOutMessage(left_out);
+    const segments = await segmentsOf(tx.kysely<StreamDB>(), task_id);
     const latest = tx
       .kysely<StreamDB>()
       .selectFrom('acp_messages')
       .select('data')
+      .where(sql<boolean>`segment = any(${segments}::int[])`)
       .where('agent_id', '=', agent_id)
       .orderBy('seq', 'desc')
       .limit(FURTHER_MESSAGES);

@@ -8,6 +8,7 @@ import type { AgentInstance } from '../domain/agent-instance.entity.js';
 import { RunDirectories } from '../domain/run-directory.js';
 import type { TaskDisk } from '../domain/task-disks.js';
 import type { StreamDB } from './message-log.js';
+import { segmentsOf } from './message-segments.js';
 
 const MAX_LOOKED_AT = 2_000; // ten times what is kept: enough to name what is left out
 const MAX_NAMED = 200;
@@ -67,10 +68,13 @@ export class ArtifactSources {
     folder: string,
     disk: TaskDisk | null,
   ): Promise<Map<string, string>> {
+    const db = this.transactions.kysely<StreamDB>();
+    const segments = await segmentsOf(db, instance.task_id);
     const { rows } = await sql<{ artifacts: { path?: unknown; type?: unknown }[] }>`
       select data -> 'artifacts' as artifacts from acp_messages
-      where agent_id = ${instance.id} and type = 'result' and json_typeof(data -> 'artifacts') = 'array'
-      order by seq desc limit ${MAX_RESULTS}`.execute(this.transactions.kysely<StreamDB>());
+      where segment = any(${segments}::int[]) and agent_id = ${instance.id} and type = 'result'
+        and json_typeof(data -> 'artifacts') = 'array'
+      order by seq desc limit ${MAX_RESULTS}`.execute(db);
     const named = new Map<string, string>();
     for (const entry of rows.toReversed().flatMap(({ artifacts }) => artifacts.slice(0, MAX_NAMED))) {
       const { path, type } = entry ?? {};

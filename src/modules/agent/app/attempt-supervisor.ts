@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { isDatabaseAway } from '../../../common/persistence/database-errors.js';
+import { isShortage } from '../../../common/ops/shortage.js';
 import { Workers, type Worker } from '../../../common/ops/workers.js';
 import type { AttemptTask } from '../contracts/agent.commands.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
@@ -132,7 +133,11 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
   }
 }
 
-/** A database or an engine that is away comes back: until then the attempt waits, however long. */
+/** A database or an engine that is away comes back, as do file descriptors: until then the attempt waits, however long. */
 function isPassing(error: unknown): boolean {
-  return isDatabaseAway(error) || (error instanceof AttemptFailure && error.code === 'engine.unavailable');
+  return (
+    isDatabaseAway(error) ||
+    isShortage(error) ||
+    (error instanceof AttemptFailure && error.code === 'engine.unavailable')
+  );
 }

@@ -133,8 +133,12 @@ export class Attempt {
     const unwatch = disk_bytes
       ? this.tools.diskWatch.watch({ task_id, agent_id, limit: disk_bytes }, (failure) => this.endFor(failure))
       : undefined;
-    const exited = this.runtime.waitForExit(agent_id, either).finally(() => capture.agentHasEnded());
-    exited.catch(() => undefined); // awaited below; until then its rejection is nobody's
+    const exited = this.runtime.waitForExit(agent_id, either);
+    // Where nobody can tell whether it has ended, half a line must not be taken for the last one.
+    exited.then(
+      () => capture.agentHasEnded(),
+      (error: unknown) => leaving.abort(error),
+    );
     // A stop that fails here is asked for again by whoever wants the run stopped.
     if (this.stopWish.signal.aborted) this.stop(false).catch(() => undefined);
     try {

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { MessageDraft } from '../../../common/acp/acp-message.js';
 import { SERVER_SOURCE } from '../../../common/acp/message-source.js';
 import type { Tx } from '../../../common/persistence/transactions.js';
@@ -47,6 +48,7 @@ async function notGranted(tx: Tx, { id }: AgentInstance): Promise<Record<string,
     .select('data')
     .where('agent_id', '=', id)
     .where('type', '=', 'status')
+    .where(sql<string>`data ->> 'source'`, '=', SERVER_SOURCE) // an agent's own may be as many as it likes
     .orderBy('seq', 'desc')
     .limit(20) // the launch is among the last ones: nothing but a few words of the server's came after it
     .execute();

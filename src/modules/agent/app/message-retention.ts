@@ -81,13 +81,15 @@ export class MessageRetention implements OnModuleInit {
   }
 
   private async turn(db: Kysely<StreamDB>): Promise<void> {
-    await this.roll(db, await listSegments(db));
+    const before = await listSegments(db);
+    await this.roll(db, before);
     const segments = await listSegments(db);
     // Never; but by the open segment it is told which tables are to go.
     if (!segments.some(({ state }) => state === 'open')) throw new Error('there is no open segment for messages');
     for (const segment of segments) if (segment.state === 'going') await removeSegment(db, segment);
     const kept = inUse(segments);
-    const expired = this.expired(kept);
+    const closed = before.filter(({ state }) => state === 'closed').map(({ segment }) => segment);
+    const expired = this.expired(kept, new Set(closed));
     for (const segment of expired) await this.remove(db, segment);
     this.metrics.seen(kept.slice(expired.length));
   }
@@ -114,15 +116,18 @@ export class MessageRetention implements OnModuleInit {
     return rows.length > 0;
   }
 
-  /** Those of the closed segments that are to go: always the oldest, so that what is kept of a stream is its end. */
-  private expired(kept: readonly SegmentTable[]): SegmentTable[] {
+  /**
+   * Those of the closed segments that are to go: always the oldest, so that what is kept of a stream is its end. By size
+   * only those in `closed`, closed before this turn: what was written a moment ago can be read for a turn at least.
+   */
+  private expired(kept: readonly SegmentTable[], closed: ReadonlySet<number>): SegmentTable[] {
     let bytes = kept.reduce((sum, segment) => sum + segment.bytes, 0);
     const expired: SegmentTable[] = [];
     for (const segment of kept) {
       const { days, bytes: max } = this.limits;
       // No message in it is newer than its end.
       const isOld = days > 0 && (segment.closed_ms_ago ?? 0) > days * DAY_MS;
-      const isTooMuch = max > 0 && bytes > max;
+      const isTooMuch = max > 0 && bytes > max && closed.has(segment.segment);
       if (segment.state !== 'closed' || (!isOld && !isTooMuch)) break;
       bytes -= segment.bytes;
       expired.push(segment);

@@ -36,7 +36,7 @@ const LARGE_ROWS = 32;
 
 /**
  * Messages of one segment. Fewer than asked for, with `cut`, where more of them would be too much for the memory; at
- * least one is always there. The segment is named in the statement, so that PostgreSQL plans with that partition only.
+ * least one is there then. The segment is named in the statement, so that PostgreSQL plans with that partition only.
  */
 export async function readRows(
   db: Kysely<StreamDB>,
@@ -65,7 +65,7 @@ async function readLarge(
         from acp_messages where ${condition(wanted)} order by seq limit ${limit}
       ) measured
     ) page where before < ${PAGE_BYTES} order by seq`.execute(db);
-  return { messages: toMessages(rows, wanted.task_id), cut: true };
+  return { messages: toMessages(rows, wanted.task_id), cut: rows.length > 0 }; // none: they were removed meanwhile
 }
 
 const COLUMNS = sql`seq, run_id, agent_id, type, level, timestamp,

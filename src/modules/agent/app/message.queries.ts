@@ -6,10 +6,13 @@ import {
   ReadMessagesQuery,
   ReadReplayQuery,
   type MessagePage,
-  type TimedMessage,
+  type ReplayPage,
 } from '../contracts/agent.queries.js';
 import type { StreamDB } from './message-log.js';
-import { MessagePages } from './message-pages.js';
+import { MessagePages, type PageWanted, type TimedPage } from './message-pages.js';
+
+/** Segments that may go while one page of a replay is read; one an hour is much. */
+const MAX_TRIES = 3;
 
 @QueryHandler(ReadMessagesQuery)
 export class ReadMessagesHandler implements IQueryHandler<ReadMessagesQuery> {
@@ -24,16 +27,28 @@ export class ReadMessagesHandler implements IQueryHandler<ReadMessagesQuery> {
 export class ReadReplayHandler implements IQueryHandler<ReadReplayQuery> {
   constructor(private readonly pages: MessagePages) {}
 
-  async execute({ run_id, after_seq, limit }: ReadReplayQuery): Promise<TimedMessage[]> {
-    const span = await this.pages.spanOf(run_id);
-    if (!span) return [];
-    const { task_id, first_seq, last_seq: to_seq } = span;
-    for (let after = Math.max(after_seq, first_seq - 1); after < to_seq;) {
-      const page = await this.pages.read({ task_id, after_seq: after, limit, run_id, to_seq });
-      if (page.messages.length > 0 || page.through_seq === after) return page.messages;
-      after = page.through_seq; // another run's messages in between
+  async execute({ run_id, after_seq, limit }: ReadReplayQuery): Promise<ReplayPage> {
+    for (let after = after_seq, tries = 0; ; tries++) {
+      const span = await this.pages.spanOf(run_id);
+      if (!span) return { messages: [], last_seq: 0, kept_from: 0 };
+      const { task_id, last_seq } = span;
+      after = Math.max(after, span.first_seq - 1);
+      const { messages, through_seq } = await this.next({ task_id, run_id, to_seq: last_seq, limit, after_seq: after });
+      // Nothing, but not the end: retention has removed what was to come. The run goes on after that, or not at all.
+      if (messages.length === 0 && through_seq < last_seq && tries < MAX_TRIES) continue;
+      const { first_seq: kept_from } = await this.pages.part(task_id, after_seq); // after the page: nothing is missed
+      return { messages, last_seq, kept_from };
     }
-    return [];
+  }
+
+  /** The next messages of the run: others' may lie in between, more of them than a page looks at. */
+  private async next(wanted: PageWanted & { to_seq: number }): Promise<TimedPage> {
+    for (let { after_seq } = wanted; ;) {
+      const page = await this.pages.read({ ...wanted, after_seq });
+      const isOver = page.through_seq === after_seq || page.through_seq >= wanted.to_seq;
+      if (page.messages.length > 0 || isOver) return page;
+      after_seq = page.through_seq;
+    }
   }
 }
 

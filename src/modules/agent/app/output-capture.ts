@@ -7,15 +7,14 @@ import type { Redactor } from '../domain/redaction.js';
 import type { RunDirectories } from '../domain/run-directory.js';
 import { messageBatch } from './append-statement.js';
 import type { MessageLog, StreamDB } from './message-log.js';
+import { segmentsOf } from './message-segments.js';
 import { OutputLimits, type LimitDeps } from './output-limits.js';
 import { OutputReader, type Offsets, type OutputRead } from './output-reader.js';
 import { OutputStore, type StoreTarget } from './output-store.js';
 
 const POLL_MS = 200; // the net under the file watch
 const LONG_PENDING_BYTES = 16 * 1024;
-/** Reads that follow each other this closely may be of an agent that writes too fast for the watch to tell … */
-const BUSY_MS = 5;
-/** … so it is looked for soon, and then less and less often. */
+/** After a read that has found something: who writes too fast for the watch to tell goes on soon. Then less and less often. */
 const FIRST_LOOK_MS = 1;
 
 export interface CaptureTarget extends StoreTarget {
@@ -45,8 +44,7 @@ export class OutputCapture {
   /** Up to where the files are stored. */
   private at: Offsets;
   /** The batch on its way. */
-  private storing: ReturnType<OutputStore['store']> | undefined;
-  private lastRead = 0;
+  private storing: { to: Offsets; done: ReturnType<OutputStore['store']> } | undefined;
   private lookMs = POLL_MS;
   private ended = false;
 
@@ -81,33 +79,28 @@ export class OutputCapture {
         const atEnd = this.ended; // before the read: what was written before the end is in it
         const output = await this.reader.read(atEnd, this.limits.mayRead(this.reader.position));
         await this.limits.check(this.reader, atEnd);
-        if (output) {
-          await this.pass(output, signal);
-          // All was read, and lines come one by one: the watch tells of the next one.
-          if (!output.more && this.lookMs === POLL_MS && !this.ended) await this.rest(signal);
-        } else if (this.storing) await this.settle();
+        if (output) await this.pass(output, signal);
+        else if (this.storing) await this.settle();
         else if (atEnd) return;
         else await this.rest(signal);
       }
     } finally {
       unwatch();
       signal.removeEventListener('abort', onAbort);
-      await this.storing?.catch(() => undefined); // whoever goes on from the row must not overtake it
+      await this.storing?.done.catch(() => undefined); // whoever goes on from the row must not overtake it
       await this.reader.close();
     }
   }
 
   /** Has the output stored after what is on its way, and waits for it unless there is more to read meanwhile. */
   private async pass({ from, to, drafts, more }: OutputRead, signal: AbortSignal): Promise<void> {
-    const now = performance.now();
-    this.lookMs = now - this.lastRead < BUSY_MS ? FIRST_LOOK_MS : POLL_MS;
-    this.lastRead = now;
+    this.lookMs = FIRST_LOOK_MS;
     const batch = messageBatch(drafts); // before the wait, which gives it the time
     const tellBefore = await this.stored();
     if (!isSame(this.at, from)) this.reader.position = this.at;
     else {
-      this.storing = this.store.store({ from, to, batch }, signal);
-      this.storing.catch(() => undefined); // awaited later
+      this.storing = { to, done: this.store.store({ from, to, batch }, signal) };
+      this.storing.done.catch(() => undefined); // awaited later
     }
     if (tellBefore && this.storing) await nextTurn(); // the next batch goes first, that PostgreSQL need not wait
     tellBefore?.();
@@ -121,7 +114,9 @@ export class OutputCapture {
   /** When the batch on its way is stored; returns what tells streams of it. */
   private async stored(): Promise<(() => void) | undefined> {
     if (!this.storing) return undefined;
-    const { at, tell } = await this.storing;
+    const { at, tell } = await this.storing.done;
+    // Another call under the same claim has got elsewhere: what lies between is read again.
+    if (!isSame(at, this.storing.to)) this.reader.position = at;
     this.storing = undefined;
     this.at = at;
     return tell;
@@ -138,15 +133,17 @@ export class OutputCapture {
 
   /** When the last message of the agent was stored, by this server's clock; undefined while the database is away. */
   private async lastMessageAt(): Promise<number | undefined> {
-    const query = this.deps.transactions
-      .kysely<StreamDB>()
-      .selectFrom('acp_messages')
-      .select(sql<number>`extract(epoch from now() - created_at)::float8`.as('age_seconds'))
-      .where('agent_id', '=', this.target.agent_id)
-      .orderBy('seq', 'desc')
-      .limit(1);
+    const db = this.deps.transactions.kysely<StreamDB>();
     try {
-      const row = await query.executeTakeFirst();
+      const segments = await segmentsOf(db, this.target.task_id);
+      const row = await db
+        .selectFrom('acp_messages')
+        .select(sql<number>`extract(epoch from now() - created_at)::float8`.as('age_seconds'))
+        .where(sql<boolean>`segment = any(${segments}::int[])`)
+        .where('agent_id', '=', this.target.agent_id)
+        .orderBy('seq', 'desc')
+        .limit(1)
+        .executeTakeFirst();
       return row ? Date.now() - row.age_seconds * 1000 : 0;
     } catch (error) {
       if (isDatabaseAway(error)) return undefined;

@@ -99,6 +99,36 @@ describe('reading lines', () => {
     expect(joined(lines, false).equals(bytes)).toBe(true);
   });
 
+  it.each([1, 2])(
+    'takes a last line without its end that fills %i pieces to the byte for the end of it',
+    async (pieces) => {
+      const bytes = Buffer.alloc(pieces * MAX_LINE_BYTES, 'x');
+      for (const context of [0, 64]) {
+        const file = new MemoryFile(bytes);
+        const found: FoundLine[] = [];
+        // While nobody knows whether it goes on, the last piece waits.
+        for (const atEnd of [false, true]) {
+          let offset = found.reduce((sum, line) => sum + line.bytes.length, 0);
+          for (let next = -1; next !== offset;) {
+            if (next !== -1) offset = next;
+            const read = await readLines(file, 'stdout', { offset, atEnd, bytes: MAX_LINE_BYTES, context });
+            found.push(...eachLine(read, 'stdout'));
+            next = read.next_offset;
+          }
+          expect(found).toHaveLength(atEnd ? pieces : pieces - 1);
+        }
+        expect(found.map(({ continues }) => continues ?? false)).toEqual([
+          ...Array<boolean>(pieces - 1).fill(true),
+          false,
+        ]);
+        expect(found.map(({ continued }) => continued ?? false)).toEqual([
+          false,
+          ...Array<boolean>(pieces - 1).fill(true),
+        ]);
+      }
+    },
+  );
+
   it('gives the same lines however the file grows while it is read', async () => {
     const content = fc.array(fc.oneof(fc.string({ maxLength: 20 }), fc.constant('\n'), fc.constant('ä\n')), {
       maxLength: 60,

@@ -41,12 +41,13 @@ export interface ReadLines {
 /**
  * Whole lines from an offset, at most {@link MAX_LINES}. The rest of a line whose end has not been written stays for
  * the next call, unless `atEnd`. Needs nothing but the offset: a piece of a long line is known by the byte before it.
- * A piece waits until the context after it is there, too.
+ * A piece waits until the context after it is there, too, or at least one byte.
  */
 export async function readLines(file: OutputFile, source: OutputSource, request: ReadRequest): Promise<ReadLines> {
   const { offset, context, atEnd } = request;
   const back = Math.min(offset, Math.max(1, context));
-  const read = (bytes: number): Promise<Buffer> => file.read(offset - back, back + bytes + context);
+  const ahead = Math.max(1, context); // whether a line goes on is told by what comes next
+  const read = (bytes: number): Promise<Buffer> => file.read(offset - back, back + bytes + ahead);
   let limit = Math.min(request.bytes, MAX_LINE_BYTES);
   let buffer = await read(limit);
   if (
@@ -58,21 +59,21 @@ export async function readLines(file: OutputFile, source: OutputSource, request:
     buffer = await read(limit);
   }
   const bytes = buffer.subarray(back, back + limit);
-  const found = { seen: offset - back + buffer.length, full: buffer.length >= back + limit + context };
+  const found = { seen: offset - back + buffer.length, full: buffer.length >= back + limit + ahead };
   const inLine = back > 0 && buffer[back - 1] !== NEWLINE;
   const before = inLine && context > 0 ? buffer.subarray(buffer.lastIndexOf(NEWLINE, back - 1) + 1, back) : undefined;
   const nothing = bytes.subarray(0, 0);
   const end = bytes.indexOf(NEWLINE);
-  if (end === -1 && bytes.length === MAX_LINE_BYTES) {
+  const isLast = atEnd && buffer.length === back + bytes.length;
+  if (end === -1 && bytes.length === MAX_LINE_BYTES && !isLast) {
     const cut = characterBoundary(bytes);
     const after = restOfLine(buffer.subarray(back + cut));
-    const isWhole = atEnd || after.length >= context || back + cut + after.length < buffer.length;
+    const isWhole = atEnd || after.length >= ahead || back + cut + after.length < buffer.length;
     if (!isWhole) return { ...found, piece: null, lines: nothing, next_offset: offset, more: false };
     const around = { ...(before && { before }), ...(context > 0 && { after }) };
     const piece = { source, bytes: bytes.subarray(0, cut), continues: true, continued: inLine, ...around };
     return { ...found, piece, lines: nothing, next_offset: offset + cut, more: found.full };
   }
-  const isLast = atEnd && bytes.length < limit;
   const from = !inLine ? 0 : end === -1 ? (isLast ? bytes.length : 0) : end + 1;
   const rest = {
     source,

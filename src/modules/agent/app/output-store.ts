@@ -1,17 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { faultPoint } from '../../../common/ops/fault-points.js';
-import { isDatabaseAway } from '../../../common/persistence/database-errors.js';
+import { isDatabaseAway, isRefused } from '../../../common/persistence/database-errors.js';
 import type { Transactions } from '../../../common/persistence/transactions.js';
 import { type AgentDB, Fenced } from './agent-rows.js';
 import type { MessageBatch } from './append-statement.js';
 import type { MessageLog, MessageOrigin } from './message-log.js';
 import type { Offsets } from './output-reader.js';
 import { progressColumns } from './progress-columns.js';
+import { RefusedOutput } from './refused-output.js';
 import { lastResult } from './result-columns.js';
 
 const FIRST_PAUSE_MS = 50;
 const MAX_PAUSE_MS = 1_000; // a database that is back is noticed within this
+
+/** An answer that is on its way is waited for by who leaves, but not one of a connection that is gone without a word. */
+const LEAVE_MS = 1_000;
 
 /** Whose output is stored, under which claim. */
 export interface StoreTarget extends MessageOrigin {
@@ -39,29 +43,45 @@ export class OutputStore {
   ) {}
 
   /**
-   * Stores the batch; waits as long as the database is away. Returns where the output is stored up to by then: the
-   * batch's end, or where another call under the same claim has got to, such as one whose answer was lost. Streams
-   * are told by `tell`, after what has to be done first.
-   * @throws Fenced; the signal's reason when it aborts before the batch was stored
+   * Stores the batch; waits as long as the database is away. Messages that it refuses are stored as log lines. Returns
+   * where the output is stored up to by then: the batch's end, or where another call under the same claim has got to,
+   * such as one whose answer was lost. Streams are told by `tell`, after what has to be done first.
+   * @throws Fenced; the signal's reason when it aborts before the batch was known to be stored
    */
-  async store({ from, to, batch }: StoredOutput, signal: AbortSignal): Promise<{ at: Offsets; tell: () => void }> {
-    for (let tries = 0; ; tries++) {
+  async store(output: StoredOutput, signal: AbortSignal): Promise<{ at: Offsets; tell: () => void }> {
+    const { from, to } = output;
+    let { batch } = output;
+    for (let tries = 0, sift = false; ; tries++) {
       try {
         faultPoint('output.read');
-        const told = await this.log.appendFenced(this.transactions, this.fence(from, to, batch), this.target, batch);
+        if (sift) batch = await orLeave(this.sifted(output), signal);
+        const fence = this.fence(from, to, batch);
+        const told = await orLeave(this.log.appendFenced(this.transactions, fence, this.target, batch), signal);
         if (told) {
           faultPoint('output.stored');
           return { at: to, tell: told };
         }
-        const at = await this.storedUpTo();
+        const at = await orLeave(this.storedUpTo(), signal);
         if (at.stdout !== from.stdout || at.stderr !== from.stderr) return { at, tell: () => undefined };
         if (tries > 0 && tries % 10 === 0) this.logger.warn(`output of ${this.target.agent_id} can't be stored`);
       } catch (error) {
+        signal.throwIfAborted();
+        if (!sift && isRefused(error)) {
+          sift = true;
+          continue;
+        }
         if (!isDatabaseAway(error)) throw error;
         if (tries === 0) this.logger.warn({ err: error, agent_id: this.target.agent_id }, 'output waits to be stored');
       }
-      await sleep(Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries, 10), MAX_PAUSE_MS), undefined, { signal });
+      await sleep(Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries, 10), MAX_PAUSE_MS), undefined, { signal }).catch(() =>
+        signal.throwIfAborted(),
+      );
     }
+  }
+
+  private async sifted({ from, to, batch }: StoredOutput): Promise<MessageBatch> {
+    const fence = (part: MessageBatch) => this.fence(from, to, part);
+    return new RefusedOutput(this.target, this.transactions, fence).storable(batch);
   }
 
   /** The row's change; finds none where there is no segment to store into, so that no offset moves without messages. */
@@ -84,14 +104,32 @@ export class OutputStore {
   }
 
   private async storedUpTo(): Promise<Offsets> {
-    const row = await this.transactions
+    const statement = this.transactions
       .kysely<AgentDB>()
       .selectFrom('agent_instances')
       .select(['stdout_offset', 'stderr_offset'])
       .where('id', '=', this.target.agent_id)
       .where('epoch', '=', this.target.epoch)
-      .executeTakeFirst();
+      .compile();
+    const [row] = await this.transactions.prepared(statement);
     if (!row) throw new Fenced();
     return { stdout: row.stdout_offset, stderr: row.stderr_offset };
   }
+}
+
+/** The answer, or the signal's reason soon after it aborts; what comes of the answer then is nobody's. */
+function orLeave<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    const onAbort = (): void => {
+      timer = setTimeout(() => reject(signal.reason as Error), LEAVE_MS);
+    };
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort);
+    answer.finally(done).then(resolve, reject);
+  });
 }

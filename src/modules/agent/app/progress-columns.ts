@@ -39,9 +39,9 @@ export function progressColumns(drafts: readonly MessageDraft[]): ProgressColumn
 
 /** Where it began: kept, unless there is none, or the batch fell below it. In an update the columns are the old ones. */
 function beginning(lowest: number) {
-  const kept = sql`first_progress <= ${lowest}::real`;
+  const kept = sql`first_progress <= ${lowest}::float8`;
   return {
-    first_progress: sql<number>`case when ${kept} then first_progress else ${lowest}::real end`,
+    first_progress: sql<number>`case when ${kept} then first_progress else ${lowest}::float8 end`,
     first_progress_at: sql<Date>`case when ${kept} then first_progress_at else now() end`,
     first_progress_paused_ms: sql<number>`case when ${kept} then first_progress_paused_ms else paused_ms end`,
   };

@@ -65,8 +65,17 @@ export interface TimedMessage extends StoredMessage {
   stored_at_ms: number;
 }
 
+/** A part of one run's messages. */
+export interface ReplayPage {
+  messages: TimedMessage[];
+  /** The last `seq` of the run that is kept; 0 where none is. */
+  last_seq: number;
+  /** The first `seq` of the task that is kept: retention has removed what came before. */
+  kept_from: number;
+}
+
 /** A page of one run's messages: those with `seq` > `after_seq`, in order, at most `limit`. No access check. */
-export class ReadReplayQuery extends Query<TimedMessage[]> {
+export class ReadReplayQuery extends Query<ReplayPage> {
   constructor(
     readonly run_id: string,
     readonly after_seq: number,

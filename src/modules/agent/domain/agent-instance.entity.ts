@@ -62,11 +62,11 @@ export const AgentInstanceSchema = defineEntity({
     result_status: p.string().length(20).$type<'completed' | 'failed'>().nullable(),
     result_summary: p.text().nullable(),
     /** The last progress that the agent told of (0 to 100), what it was at, and when that was read … */
-    progress: p.float().nullable(),
+    progress: p.float().columnType('double precision').nullable(), // every number that JSON knows fits
     operation: p.string().length(500).nullable(),
     progress_at: p.datetime(3).nullable(),
     /** … and where it began: the first of the attempt, or a lower one since. The distance is what an estimate goes by. */
-    first_progress: p.float().nullable(),
+    first_progress: p.float().columnType('double precision').nullable(),
     first_progress_at: p.datetime(3).nullable(),
     /** `paused_ms` at that time. */
     first_progress_paused_ms: p.bigint('number').nullable(),

@@ -100,7 +100,7 @@ export class SignedInDto implements SignedIn {
 
 @ApiSchema({ name: 'Ticket' })
 export class TicketDto implements NewTicket {
-  /** For `?ticket=` of a WebSocket, or `auth: {ticket}` of Socket.IO. */
+  /** For `?ticket=` of a WebSocket or a stream of Server-Sent Events, or `auth: {ticket}` of Socket.IO. */
   @ApiProperty({ example: 'Zk3mJrV9sLZ0y4hVnC3m0YF0eT6zq1o2w8kXcB7uRrD' })
   ticket: string;
 

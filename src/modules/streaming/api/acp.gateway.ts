@@ -120,6 +120,7 @@ export class AcpGateway
   }
 
   private async authenticate(socket: AcpSocket, next: (refused?: Error) => void): Promise<void> {
+    this.guard.tried(socket.conn);
     try {
       const { token, ticket } = socket.handshake.auth;
       const shown = { token: textOf(token), ticket: textOf(ticket) };

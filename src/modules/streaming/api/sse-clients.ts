@@ -6,6 +6,7 @@ import type { Principal } from '../../../common/auth/principal.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import type { StreamConnection } from '../app/stream-connection.js';
 import { StreamConnections } from '../app/stream-connections.js';
+import { endOf } from './answer-end.js';
 import type { EventIds } from './sse-ids.js';
 import { SseSink } from './sse.sink.js';
 
@@ -45,18 +46,21 @@ export class SseClients implements BeforeApplicationShutdown {
     ids: EventIds,
     begin: (client: SseClient) => Promise<unknown>,
   ): Promise<SseClient> {
+    const end = endOf(reply.raw);
+    // Whoever has left while it was looked up who they are: nobody will say so again.
+    if (end.destroyed) throw closed();
     const leaving = new AbortController();
     const sink = new SseSink(reply.raw, ids);
     const connection = this.connections.add(sink, principal);
     const client: SseClient = { connection, sink, gone: leaving.signal };
-    reply.raw.once('close', () => {
+    end.once('close', () => {
       leaving.abort();
       connection.reader.dispose();
       this.clients.delete(client);
     });
     try {
       await begin(client);
-      if (connection.closed) throw new DomainError('unavailable', 'stream.closed', 'The stream has ended. Come back.');
+      if (connection.closed) throw closed();
     } catch (error) {
       connection.reader.dispose();
       throw error;
@@ -85,4 +89,8 @@ export class SseClients implements BeforeApplicationShutdown {
         sink.tell('heartbeat', { timestamp: new Date(now).toISOString() });
     }
   }
+}
+
+function closed(): DomainError {
+  return new DomainError('unavailable', 'stream.closed', 'The stream has ended. Come back.');
 }

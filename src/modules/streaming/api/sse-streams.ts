@@ -6,6 +6,7 @@ import { Replays, type Replay } from '../app/replay.js';
 import { StreamSource } from '../app/stream-source.js';
 import { Subscriptions, type SubscribeReceipt } from '../app/subscriptions.js';
 import { filterOf } from '../domain/message-filter.js';
+import { endOf } from './answer-end.js';
 import { SseClients } from './sse-clients.js';
 import { GlobalIds, TASK_IDS } from './sse-ids.js';
 import { lastPositions, lastSeq, positionsOf, requireEvents } from './sse-request.js';
@@ -81,7 +82,7 @@ export class SseStreams {
     if (!this.access.allowsOrigin(request.raw)) {
       throw new DomainError('forbidden', 'origin.forbidden', 'Pages of other origins may not open a stream here.');
     }
-    this.access.admitStream(principal.actor, reply.raw);
+    this.access.admitStream(principal.actor, endOf(reply.raw));
   }
 }
 

@@ -1,15 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { LOG_LEVELS, MESSAGE_TYPES, type LogLevel, type MessageType } from '../../../common/acp/acp-message.js';
+import { MessageFilterQuery } from '../../../common/acp/message-filter.dto.js';
 import { Check, MayBeAbsent } from '../../../common/validation/check.decorator.js';
-import {
-  FromDigits,
-  IsListOf,
-  IsOneOf,
-  IsText,
-  IsUuidText,
-  IsWholeNumber,
-} from '../../../common/validation/fields.decorator.js';
+import { FromDigits, IsText, IsUuidText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
 import { IsListOfUuids } from './sse-fields.decorator.js';
 import { POSITIONS } from './sse-request.js';
 import { AT_SPEED, MAX_SPEED, MIN_SPEED } from './stream-requests.js';
@@ -20,22 +13,7 @@ const TASK = '019ac1a5-7c1e-7000-8000-000000000004';
 const BOARD = '019ac1a5-7c1e-7000-8000-000000000001';
 
 /** What both streams take. */
-class StreamQuery {
-  /** Only messages of these types, separated by commas. */
-  @MayBeAbsent()
-  @IsListOf(MESSAGE_TYPES)
-  @ApiProperty({
-    ...{ required: false, enum: MESSAGE_TYPES, enumName: 'MessageType', isArray: true },
-    example: ['log', 'error'],
-  })
-  types?: MessageType[];
-
-  /** Only messages of this level or a higher one; what has no level, such as progress, passes. */
-  @MayBeAbsent()
-  @IsOneOf(LOG_LEVELS)
-  @ApiProperty({ required: false, enum: LOG_LEVELS, enumName: 'LogLevel', example: 'warn' })
-  min_level?: LogLevel;
-
+class StreamQuery extends MessageFilterQuery {
   /** A ticket (`createTicket`), good once: for browsers, whose EventSource sends no headers. Goes before a token. */
   @MayBeAbsent()
   @IsText(TOKEN)

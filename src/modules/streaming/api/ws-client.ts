@@ -98,8 +98,11 @@ export class WsClient {
 
   /** Called every second or so: a heartbeat when nothing was said, a ping to find out about dead peers. */
   keepAlive(now: number): void {
-    if (!this.sink.writable) return this.connection.reader.flush(); // the core closes who stays clogged
-    if (now - this.sink.lastSentAt >= HEARTBEAT_MS) {
+    if (!this.sink.isOpen)
+      this.connection.reader.dispose(); // nothing more gets through
+    else if (!this.sink.writable)
+      return this.connection.reader.flush(); // the core closes who stays clogged
+    else if (now - this.sink.lastSentAt >= HEARTBEAT_MS) {
       const timestamp = new Date(now).toISOString();
       this.sink.sendControl({ type: 'heartbeat', timestamp, task_id: this.admission.task_id, data: {} });
     }

@@ -39,6 +39,8 @@ export class WsClients implements BeforeApplicationShutdown {
     socket.on('ping', (data) => client.pong(data));
     socket.on('pong', () => client.ponged());
     socket.on('error', (error) => this.logger.debug({ err: error }, 'a WebSocket broke'));
+    // After a close frame of the peer, or its half-close: it may leave the connection so for as long as it likes.
+    raw.once('finish', () => connection.reader.dispose());
     socket.on('close', () => {
       this.clients.delete(client);
       connection.reader.dispose();

@@ -53,7 +53,7 @@ export class SocketAccess {
     const atEnd = whenEnded(transport);
     const principal = await this.authenticate(request, shown).catch(async (error: unknown) => {
       const isTheirs = error instanceof DomainError && error.kind !== 'internal' && error.kind !== 'unavailable';
-      if (isTheirs) await this.quotas.countFailure(this.addressOf(request));
+      if (isTheirs) await this.countFailure(this.addressOf(request));
       throw error;
     });
     await this.quotas.count(principal.actor);
@@ -67,6 +67,11 @@ export class SocketAccess {
    */
   admitStream(actor: Actor, response: Ending): void {
     whenEnded(response)(this.quotas.take(actor));
+  }
+
+  /** Counts somebody who was not let in. @throws DomainError `request.too_many` */
+  countFailure(address: string): Promise<void> {
+    return this.quotas.countFailure(address);
   }
 
   /** Where the request really came from. */
@@ -96,7 +101,7 @@ export class SocketAccess {
  * is returned takes what is to be done then, at once if it has ended by now.
  */
 function whenEnded(transport: Ending): (act: () => void) => void {
-  let isOver = transport.destroyed === true;
+  let isOver = transport.destroyed === true || transport.readyState === 'closed';
   let act: (() => void) | undefined;
   transport.once('close', () => {
     isOver = true;

@@ -29,13 +29,18 @@ export class WsSink implements StreamSink {
     private readonly batch: boolean,
   ) {}
 
+  /** Whether neither side has begun to close: else whatever is written goes nowhere. */
+  get isOpen(): boolean {
+    return this.socket.readyState === WebSocket.OPEN;
+  }
+
   get writable(): boolean {
-    return this.underWay === 0;
+    return this.underWay === 0 && this.isOpen;
   }
 
   /** Past the library, which would frame each message anew for every client; it keeps nothing of its own back. */
   send(frame: StreamFrame): void {
-    if (this.socket.readyState !== WebSocket.OPEN) return;
+    if (!this.isOpen) return;
     this.underWay++;
     this.lastSentAt = Date.now();
     this.raw.write(frame.encoded(this.batch ? oneFrame : singleFrames), this.onPassedOn);

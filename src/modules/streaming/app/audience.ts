@@ -45,9 +45,10 @@ export class Audience<T> {
     this.settled.add(boardId);
   }
 
-  /** Somebody of {@link expanding} is new, or knows less than before. */
-  unsettle(): void {
-    this.settled.clear();
+  /** Somebody of {@link expanding} is new, or knows less than before: of one board, or of any. */
+  unsettle(boardId?: string): void {
+    if (boardId === undefined) this.settled.clear();
+    else this.settled.delete(boardId);
   }
 
   /** Whether anybody might want a task that was not there when they subscribed. */

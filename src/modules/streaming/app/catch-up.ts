@@ -98,7 +98,7 @@ export class CatchUp {
       if (!isAhead) await this.target.room();
       const { feed, position } = cursor;
       const filter = this.target.filterOf(feed);
-      const read = await this.source.read(feed.task_id, position, this.page.current, filter);
+      const read = this.cut(await this.source.read(feed.task_id, position, this.page.current, filter));
       await this.target.room();
       // Meanwhile it may have been set back or asked for something else: then the page is not what follows.
       if (this.isOver(cursor) || cursor.position !== position || this.target.filterOf(feed) !== filter) return;
@@ -109,13 +109,29 @@ export class CatchUp {
     }
   }
 
+  /**
+   * The first messages of a page, at least one: it may wait long for a client that does not read, and so may what is
+   * left of it when the transport has taken a frame.
+   */
+  private cut(page: MessagePage): MessagePage {
+    let size = 0;
+    let count = 0;
+    for (const [i, { json }] of page.messages.entries()) {
+      size += json.length;
+      if (i === 0 || size <= this.page.bound) count++;
+    }
+    if (count > 0) this.page.learn(size);
+    if (count === page.messages.length) return page;
+    const messages = page.messages.slice(0, count);
+    return { messages, through_seq: messages.at(-1)!.seq };
+  }
+
   private take(cursor: Cursor, { messages, through_seq }: MessagePage, isFiltered: boolean): void {
     const entries = isFiltered ? messages : consecutiveEntries(messages);
     const first = entries[0];
     // A filtered page never spans a hole; in others it shows.
     if (!isFiltered && first && first.seq > cursor.position + 1) this.skipTo(cursor, first.seq);
     const batch = new StreamBatch(entries, cursor.position, isFiltered ? through_seq : entries.at(-1)!.seq);
-    if (entries.length > 0) this.page.learn(batch.size);
     cursor.feed.note(batch.through);
     this.target.take(cursor, batch);
     this.settle(cursor);

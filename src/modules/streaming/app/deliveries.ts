@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { StreamBatch } from '../domain/stream-batch.js';
+import { Logger } from '@nestjs/common';
 import type { TaskFeed } from '../domain/task-feed.js';
 import type { Audience } from './audience.js';
 import type { StreamConnection } from './stream-connection.js';
@@ -39,6 +39,7 @@ class WorkClock {
  * connection goes in as few frames as hold it. Only one call at a time.
  */
 export class Deliveries {
+  private readonly logger = new Logger(Deliveries.name);
   private readonly touched: StreamReader[] = [];
   private messages = 0;
   private size = 0;
@@ -48,15 +49,26 @@ export class Deliveries {
     private readonly limits: StreamLimits,
   ) {}
 
-  /** Returns the milliseconds of processor time that it took. */
-  async run(feeds: readonly TaskFeed[]): Promise<number> {
+  /**
+   * Returns the feeds that were seen to, and the milliseconds of processor time that it took. A feed that fails is
+   * left to the next look at the database, and a reader that does is closed: neither is the others' loss.
+   */
+  async run(feeds: readonly TaskFeed[]): Promise<{ done: TaskFeed[]; worked: number }> {
     const clock = new WorkClock(this.limits.sliceMs);
+    const done: TaskFeed[] = [];
     for (const feed of feeds) {
-      if (feed.broken) this.scatter(feed);
-      else if (feed.hasWaiting) await this.deliver(feed, clock);
+      try {
+        if (feed.broken) this.scatter(feed);
+        else if (feed.hasWaiting) await this.deliver(feed, clock);
+        done.push(feed);
+      } catch (error) {
+        feed.broken ||= feed.isOffering; // what was taken is not there any more: each reads it for itself
+        const text = 'live messages could not be passed on; the next look at the database repairs it';
+        this.logger.error({ err: error, task_id: feed.task_id }, text);
+      }
     }
     await this.flush(clock);
-    return clock.total;
+    return { done, worked: clock.total };
   }
 
   /**
@@ -65,6 +77,8 @@ export class Deliveries {
    */
   private async deliver(feed: TaskFeed, clock: WorkClock): Promise<void> {
     const { frameMessages, frameSize } = this.limits;
+    const connections = this.audience.of(feed); // before anything is taken
+    let isLate = false;
     const batch = feed.take(frameMessages, frameSize);
     this.messages += batch.entries.length;
     this.size += batch.size;
@@ -73,25 +87,30 @@ export class Deliveries {
     if (isFull && this.touched.length > 0) {
       await this.flush(clock);
       await clock.yield();
+      isLate = true;
       this.messages = batch.entries.length;
       this.size = batch.size;
     }
-    try {
-      await this.offer(feed, batch, clock);
-    } finally {
-      feed.offered();
-    }
-  }
-
-  private async offer(feed: TaskFeed, batch: StreamBatch, clock: WorkClock): Promise<void> {
-    let isLate = false;
-    for (const [i, connection] of this.audience.of(feed).entries()) {
-      if (isLate && !connection.covers(feed)) continue;
-      connection.reader.offer(feed, batch.filtered(connection.filterOf(feed)));
-      this.touch(connection.reader);
+    for (const [i, connection] of connections.entries()) {
+      const { reader } = connection;
+      this.guard(reader, () => {
+        if (isLate && !connection.covers(feed)) return;
+        reader.offer(feed, batch.filtered(connection.filterOf(feed)));
+        this.touch(reader);
+      });
       if (i % LOOK_AT_CLOCK !== 0 || !clock.isLong) continue;
       await clock.yield();
       isLate = true;
+    }
+    feed.offered();
+  }
+
+  /** What fails for one reader ends that one: it would miss what the others get. */
+  private guard(reader: StreamReader, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      reader.fail(error);
     }
   }
 
@@ -106,14 +125,15 @@ export class Deliveries {
     this.messages = 0;
     this.size = 0;
     for (let i = 0; i < readers.length; i++) {
-      readers[i]!.flush();
+      const reader = readers[i]!;
+      this.guard(reader, () => reader.flush());
       if (i % LOOK_AT_CLOCK === 0 && clock.isLong) await clock.yield();
     }
   }
 
   /** A gap can't be filled for all at once, because retention has removed it: each reader looks for itself. */
   private scatter(feed: TaskFeed): void {
-    for (const { reader } of this.audience.of(feed)) reader.fallBack(feed);
+    for (const { reader } of this.audience.of(feed)) this.guard(reader, () => reader.fallBack(feed));
     feed.leap();
   }
 }

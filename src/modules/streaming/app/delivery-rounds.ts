@@ -38,7 +38,7 @@ export class DeliveryRounds {
       const restMs = Math.min(worked * (isBehind ? 1 : this.limits.rest), this.limits.maxRestMs);
       // A timer takes a millisecond at least; who works less than that may go on.
       if (restMs >= 1) await sleep(restMs, undefined, { ref: false });
-      else await nextTurn();
+      else if (this.waiting.size > 0) await nextTurn();
     }
     this.active = false;
   }

@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { AccessNews } from '../../../common/auth/access-news.js';
 import { OutboxHandlers } from '../../../common/bus/outbox-handlers.js';
-import { BoardMemberRemovedEvent } from '../../task/contracts/board.events.js';
+import { BoardMemberChangedEvent, BoardMemberRemovedEvent } from '../../task/contracts/board.events.js';
 import { TaskDeletedEvent } from '../../task/contracts/task.events.js';
 import { AccessWatch } from './access-watch.js';
 import { StreamConnections } from './stream-connections.js';
@@ -11,7 +11,8 @@ import { DELETED, MEMBERSHIP_ENDED } from './stream-ends.js';
  * Closes all connections of somebody whose membership of a board has ended, before whoever ended it has an answer.
  * All of them, whatever they follow: a subscription may be under way that has looked before. Connected again, they
  * get what they may still see from where they were. Other processes look for themselves, when the outbox tells them
- * or within seconds.
+ * or within seconds. A new member's connections that follow all they may see get the board from its next message on;
+ * in other processes when the outbox tells them, or within half a minute.
  */
 @Injectable()
 export class MembershipWatch implements OnModuleInit {
@@ -24,10 +25,15 @@ export class MembershipWatch implements OnModuleInit {
 
   onModuleInit(): void {
     this.news.onMembershipEnded((userId) => this.endFor(userId));
+    this.news.onMembershipBegan((userId, boardId) => this.beginFor(userId, boardId));
     this.news.onBoardDeleted(() => this.access.look());
     // May come much later than the end, and to another process: whoever has connected since is not to be cut off.
     this.events.on(BoardMemberRemovedEvent.topic, () => {
       this.access.look();
+      return Promise.resolve();
+    });
+    this.events.on(BoardMemberChangedEvent.topic, ({ aggregate_id, data }) => {
+      this.beginFor(String(data['user_id']), aggregate_id);
       return Promise.resolve();
     });
     this.events.on(TaskDeletedEvent.topic, ({ aggregate_id }) => {
@@ -36,6 +42,10 @@ export class MembershipWatch implements OnModuleInit {
       }
       return Promise.resolve();
     });
+  }
+
+  private beginFor(userId: string, boardId: string): void {
+    for (const connection of this.connections.of(userId)) connection.unhide(boardId);
   }
 
   private endFor(userId: string): void {

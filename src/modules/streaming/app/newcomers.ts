@@ -54,6 +54,15 @@ export class Newcomers implements HubListener {
     for (const { task_id, head_seq } of heads) if (head_seq > 0) this.onStranger(task_id, 1, head_seq);
   }
 
+  /**
+   * Has every `of`-th of those who want all asked again about boards that they could not see: they may be members by
+   * now, which another process has not told.
+   */
+  askAgain(turn: number, of: number): void {
+    let i = 0;
+    for (const connection of this.hub.audience.expanding) if (i++ % of === turn % of) connection.unhide();
+  }
+
   private isWanted(boardId: string): boolean {
     if (this.hub.audience.coversBoard(boardId)) return true;
     for (const connection of this.hub.audience.expanding) if (connection.mightSee(boardId)) return true;

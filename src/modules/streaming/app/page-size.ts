@@ -12,9 +12,17 @@ export class PageSize {
     return this.value;
   }
 
+  /**
+   * How much of a page is kept until its reader has room, in UTF-16 units of JSON: the frame under way and the next
+   * one. What is larger is read again; pages are made smaller from then on.
+   */
+  get bound(): number {
+    return 2 * this.limits.frameSize;
+  }
+
   /** Learns from a page that has been read; `size` in UTF-16 units of JSON. */
   learn(size: number): void {
-    if (size > 2 * this.limits.frameSize) this.value = Math.max(1, Math.floor(this.value / 4));
+    if (size > this.bound) this.value = Math.max(1, Math.floor(this.value / 4));
     else if (size < this.limits.frameSize) this.value = Math.min(this.limits.maxPage, this.value * 2);
   }
 }

@@ -15,19 +15,24 @@ const task_id = world.addTask(world.addBoard('ann'));
 const stored = world.append(task_id, 60);
 
 /** A run of these messages, `step` ms apart; the database is away for every third read. */
-function replaysOf(step: number): { replays: Replays; pages: number[] } {
+function replaysOf(step: number, onPage: (last: number) => void = () => undefined) {
   const pages: number[] = [];
   let reads = 0;
+  let kept_from = 1;
   const messages = stored.map((message, i): TimedMessage => ({ ...message, stored_at_ms: 1_000 + i * step }));
   const execute = async (query: object): Promise<unknown> => {
     if (query instanceof FindRunQuery) return { run_id: 'run', state: 'COMPLETED', is_live: false };
     if (!(query instanceof ReadReplayQuery)) return world.answer(query);
     if (++reads % 3 === 0) throw new Error('the database is away');
     pages.push(query.limit);
-    return messages.filter(({ seq }) => seq > query.after_seq).slice(0, query.limit);
+    const kept = messages.filter(({ seq }) => seq >= kept_from);
+    const page = kept.filter(({ seq }) => seq > query.after_seq).slice(0, query.limit);
+    onPage(page.at(-1)?.seq ?? 0);
+    return { messages: page, last_seq: kept.at(-1)?.seq ?? 0, kept_from };
   };
   const bus = { execute } as unknown as QueryBus;
-  return { replays: new Replays(bus, new StreamSource(bus, TINY_LIMITS), TINY_LIMITS), pages };
+  const replays = new Replays(bus, new StreamSource(bus, TINY_LIMITS), TINY_LIMITS);
+  return { replays, pages, forget: (below: number) => void (kept_from = below) };
 }
 
 beforeAll(() => Logger.overrideLogger(false)); // what fails is meant to
@@ -84,6 +89,21 @@ describe('a replay', () => {
     await replays.play(run(0, { types: ['result'], min_level: null }), spectator(none));
     expect(none.of(task_id)).toEqual([]);
     expect(none.ended).toMatchObject({ code: 'replay.ended' });
+  });
+
+  it('says where it goes on when messages are removed, at its start, in the middle and at its end', async () => {
+    const { replays, forget } = replaysOf(0, (last) => {
+      if (last >= 30 && last < 40) forget(45);
+      if (last >= 50) forget(200);
+    });
+    forget(11);
+    const sink = new MemorySink();
+    await replays.play(run(), spectator(sink));
+    const got = sink.of(task_id);
+    const [middle, end] = [got.indexOf(45), got.length];
+    expect(sink.resets).toEqual([11, 45, 200].map((first_seq) => ({ task_id, first_seq })));
+    expect(got).toEqual([...seqs.slice(10, 10 + middle), ...seqs.slice(44, 44 + end - middle)]);
+    expect(sink.ended).toMatchObject({ code: 'replay.ended' });
   });
 
   it('ends at once with its client, in the longest pause', async () => {

@@ -2,14 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
-import { ReadReplayQuery, type TimedMessage } from '../../agent/contracts/agent.queries.js';
+import { Gate } from '../../../common/ops/gate.js';
+import { ReadReplayQuery, type ReplayPage, type TimedMessage } from '../../agent/contracts/agent.queries.js';
 import { FindRunQuery } from '../../orchestrator/contracts/run.queries.js';
 import { passes, type MessageFilter } from '../domain/message-filter.js';
 import { StreamFrame } from '../domain/stream-frame.js';
 import type { StreamSink } from '../domain/stream-sink.js';
-import { Gate } from './gate.js';
+import { patiently } from './patience.js';
 import { PageSize } from './page-size.js';
 import { ReplayClock } from './replay-clock.js';
+import { goesOnAt } from './replay-gap.js';
 import { MEMBERSHIP_ENDED } from './stream-ends.js';
 import type { StreamConnection } from './stream-connection.js';
 import { STREAM_LIMITS, type StreamLimits } from './stream-limits.js';
@@ -38,7 +40,8 @@ export interface Spectator {
 
 /**
  * Shows finished runs again as they came, faster or slower: page by page, never faster than the client reads, with
- * all pauses. The distances are those of the times at which messages were stored.
+ * all pauses. The distances are those of the times at which messages were stored. Where retention has removed what was
+ * to come, the client hears of it by a reset.
  */
 @Injectable()
 export class Replays {
@@ -67,7 +70,7 @@ export class Replays {
 
   /** Whether the run has messages after `seq`. */
   async hasMore(runId: string, seq: number): Promise<boolean> {
-    return (await this.read(runId, seq, 1)).length > 0;
+    return (await this.read(runId, seq, 1)).messages.length > 0;
   }
 
   /** Resolves when the connection has ended: by the end of the run, or before. */
@@ -90,8 +93,16 @@ export class Replays {
     const clock = new ReplayClock(replay.at_speed);
     let position = replay.after;
     let shown = position;
+    let last = 0;
     while (await this.maySee(replay, spectator)) {
-      const messages = await this.patiently(() => this.read(replay.run_id, position, page.current), spectator.gone);
+      const read = await this.patiently(() => this.read(replay.run_id, position, page.current), spectator.gone);
+      const { messages } = read;
+      last = Math.max(last, read.last_seq);
+      const first_seq = goesOnAt(read, position, last);
+      if (first_seq !== null && !connection.closed) {
+        connection.reader.reset({ task_id, first_seq });
+        position = shown = first_seq - 1;
+      }
       page.learn(messages.reduce((size, { json }) => size + json.length, 0));
       for (let rest = messages; rest.length > 0;) {
         const count = await this.due(rest, clock, replay, spectator);
@@ -126,13 +137,7 @@ export class Replays {
       await sleep(Math.min(wait, RECHECK_MS), undefined, { signal: gone, ref: false });
       if (wait > RECHECK_MS && !(await this.maySee(replay, spectator))) return 0;
     }
-    const { frameMessages, frameSize } = this.limits;
-    let size = 0;
-    const end = messages.findIndex(({ stored_at_ms, json }, index) => {
-      size += json.length;
-      return index > 0 && (index >= frameMessages || size > frameSize || clock.until(stored_at_ms) > 0);
-    });
-    return end === -1 ? messages.length : end;
+    return clock.together(messages, this.limits);
   }
 
   /** False, and closed, when the client may see the task no more. */
@@ -145,18 +150,13 @@ export class Replays {
   }
 
   /** Again and again while the database is away, as long as there is somebody to wait for it. */
-  private async patiently<T>(work: () => Promise<T>, gone: AbortSignal): Promise<T> {
-    for (let retryMs = this.limits.retryMs; ; retryMs = Math.min(2 * retryMs, this.limits.maxRetryMs)) {
-      try {
-        return await work();
-      } catch (error) {
-        this.logger.warn({ err: error }, 'a replay can not be read on; trying again');
-        await sleep(retryMs, undefined, { signal: gone, ref: false });
-      }
-    }
+  private patiently<T>(work: () => Promise<T>, gone: AbortSignal): Promise<T> {
+    return patiently(work, this.limits, gone, (error) => {
+      this.logger.warn({ err: error }, 'a replay can not be read on; trying again');
+    });
   }
 
-  private read(runId: string, after: number, limit: number): Promise<TimedMessage[]> {
+  private read(runId: string, after: number, limit: number): Promise<ReplayPage> {
     return this.gate.run(() => this.queries.execute(new ReadReplayQuery(runId, after, limit)));
   }
 }

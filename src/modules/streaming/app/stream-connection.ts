@@ -2,6 +2,7 @@ import type { Actor } from '../../../common/auth/actor.js';
 import type { MessageFilter } from '../domain/message-filter.js';
 import type { TaskFeed } from '../domain/task-feed.js';
 import type { Audience } from './audience.js';
+import { HiddenBoards } from './hidden-boards.js';
 import type { RequestQueue } from './request-queue.js';
 import type { StreamReader } from './stream-reader.js';
 
@@ -17,6 +18,8 @@ export interface Coverage {
 export class StreamConnection {
   /** Tasks of boards that it may or may not see, by id: where to start them if it does. */
   readonly awaited = new Map<string, { board_id: string; seq: number }>();
+  /** Boards that "all that I may see" does not include. */
+  readonly hidden = new HiddenBoards();
   /** Tasks that it is sent without a subscription: a replay's. */
   readonly replayed = new Set<string>();
   /** Reserves room for so many names until the returned function is called. @throws DomainError `stream.too_many_subscriptions` */
@@ -26,7 +29,6 @@ export class StreamConnection {
   private readonly tasks = new Map<string, MessageFilter | null>();
   private readonly boards = new Map<string, MessageFilter | null>();
   private readonly visible = new Set<string>();
-  private readonly hidden = new Set<string>();
   private everything = false;
   /** What is wanted of all that was not named. */
   private rest: MessageFilter | null = null;
@@ -95,8 +97,10 @@ export class StreamConnection {
     return this.wantsAll && !this.coversBoard(boardId) && !this.hidden.has(boardId);
   }
 
-  hide(boardId: string): void {
-    this.hidden.add(boardId);
+  /** The next message of the board, or of any, asks again whether it may be seen. */
+  unhide(boardId?: string): void {
+    this.hidden.forget(boardId);
+    if (this.wantsAll) this.audience.unsettle(boardId);
   }
 
   /** Adds what is named; of each of these `filter` is wanted from now on. */
@@ -119,7 +123,6 @@ export class StreamConnection {
       this.audience.unsettle();
       for (const id of visible) {
         this.visible.add(id);
-        this.hidden.delete(id);
         this.audience.addBoard(id, this);
       }
     }
@@ -150,7 +153,7 @@ export class StreamConnection {
     this.audience.expanding.delete(this);
     const seen = [...this.visible];
     this.visible.clear();
-    this.hidden.clear();
+    this.hidden.forget();
     this.awaited.clear();
     for (const id of seen) if (!this.boards.has(id)) this.audience.removeBoard(id, this);
     this.feeder.retain((feed) => this.covers(feed));

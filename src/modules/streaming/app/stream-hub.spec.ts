@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { StreamConnection } from './stream-connection.js';
 import type { Actor } from '../../../common/auth/actor.js';
 import { eventually, ticks } from '../../../../test/support/memory-log.js';
 import { StreamWorld } from '../../../../test/support/stream-world.js';
@@ -48,6 +49,51 @@ describe('hints and what stands in for them', () => {
     await ticks(30);
     expect([...all.sink.seqs.keys()].toSorted()).toEqual([onOld, onNew].toSorted());
     expect([...byBoard.sink.seqs.keys()]).toEqual([onOld]);
+  });
+
+  it.each([
+    ['at once where it is told', (_world: StreamWorld, all: StreamConnection, board: string) => all.unhide(board)],
+    ['by the next polls where nobody tells', async (world: StreamWorld) => world.poll.poll()],
+  ])('lets a board join that has spoken before it was theirs: %s', async (_, tell) => {
+    const { world } = worldWithTask();
+    const board = world.addBoard('other');
+    const task = world.addTask(board);
+    const [all, other] = [world.connect(MEMBER), world.connect({ user_id: 'other', role: 'member' })];
+    await all.subscribe({});
+    await other.subscribe({ board_ids: [board] }); // so that it has a feed
+    for (let n = 1; n <= 3; n++) {
+      world.hub.appended(task, world.append(task, 1));
+      await eventually('the other one to hear it', () => other.sink.of(task).length === n);
+      await ticks(30);
+    }
+    const asked = world.asked.get('ListVisibleBoardsQuery');
+    world.hub.appended(task, world.append(task, 1));
+    await ticks(30);
+    expect(world.asked.get('ListVisibleBoardsQuery')).toBe(asked); // it is settled, and asked no more
+    world.members.get(board)?.add('member');
+    await tell(world, all.connection, board);
+    world.hub.appended(task, world.append(task, 1));
+    await eventually('what comes from then on', () => all.sink.of(task).length === 1);
+    world.hub.appended(task, world.append(task, 2));
+    await eventually('all of it', () => all.sink.of(task).length === 3);
+    expect(all.sink.of(task)).toEqual([5, 6, 7]);
+  });
+
+  it('lets a board join whose membership began while it was looked up', async () => {
+    const { world } = worldWithTask();
+    const all = world.connect(MEMBER);
+    await all.subscribe({});
+    for (let n = 0; n < 50; n++) {
+      const board = world.addBoard('other');
+      const task = world.addTask(board);
+      world.hub.appended(task, world.append(task, 1));
+      await ticks(world.random.below(15)); // at any moment of the look
+      world.members.get(board)?.add('member');
+      all.connection.unhide(board);
+      await ticks(30);
+      world.hub.appended(task, world.append(task, 1));
+      await eventually('the message after it', () => all.sink.of(task).at(-1) === 2);
+    }
   });
 
   it('goes on by itself when the database comes back', async () => {

@@ -44,8 +44,8 @@ export class StreamHub {
     this.rounds = new DeliveryRounds(async (asked) => {
       // Not those that were forgotten meanwhile: the task may have another feed by now.
       const feeds = asked.filter((feed) => this.feeds.get(feed.task_id) === feed);
-      const worked = await deliveries.run(feeds);
-      for (const feed of feeds) this.goOn(feed);
+      const { done, worked } = await deliveries.run(feeds);
+      for (const feed of done) this.goOn(feed);
       return worked;
     }, limits);
     this.gaps = new GapReader(this.audience, source, limits, (feed) => this.rounds.request(feed));
@@ -112,11 +112,15 @@ export class StreamHub {
     return this.feeds.has(taskId);
   }
 
-  /** Takes what a look at the database says, and reads whatever live readers lack of it. */
+  /**
+   * Takes what a look at the database says, and reads whatever live readers lack of it. What a round has left behind
+   * because it failed gets another.
+   */
   catchUpTo(taskId: string, headSeq: number): void {
     const feed = this.feeds.get(taskId);
     if (!feed?.loaded) return;
     feed.note(headSeq);
+    if (feed.hasWaiting || feed.broken || feed.refused) this.rounds.request(feed);
     feed.refused = false;
     void this.gaps.fill(feed);
   }

@@ -12,7 +12,10 @@ export interface StreamLimits extends BufferBounds {
   stallMs: number;
   /** How often the heads of the streams that are read are compared with the database. */
   pollMs: number;
-  /** Every so many polls tasks are looked for that nobody has told about; the query is a larger one. */
+  /**
+   * Every so many polls tasks are looked for that nobody has told about; the query is a larger one. Within as many
+   * whoever wants all is asked again about boards that were not theirs to see, each poll a part of them.
+   */
   discoverEvery: number;
   /** What a hint that is under way gets before a poll takes it for lost. */
   hintGraceMs: number;

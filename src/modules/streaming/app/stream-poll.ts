@@ -42,6 +42,7 @@ export class StreamPoll implements OnModuleInit, Worker {
   /** Forgets what nobody follows and repairs what hints have left out. */
   async poll(): Promise<void> {
     const taskIds = this.hub.sweep();
+    this.newcomers.askAgain(this.polls, this.limits.discoverEvery);
     if (this.polls++ % this.limits.discoverEvery === 0) await this.newcomers.discover();
     if (taskIds.length === 0) return;
     const heads = await this.source.heads(taskIds);

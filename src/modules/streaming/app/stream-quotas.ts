@@ -13,6 +13,8 @@ const TRY_AGAIN_SECONDS = 30; // by then the server has found out about most pee
 export interface Ending {
   /** Has ended before. */
   readonly destroyed?: boolean;
+  /** `closed` says the same: of a transport of Socket.IO. */
+  readonly readyState?: string;
   once(event: 'close', listener: () => void): unknown;
 }
 

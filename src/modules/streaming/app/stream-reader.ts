@@ -16,6 +16,10 @@ const TOO_SLOW: StreamEnd = {
   code: 'stream.too_slow',
   detail: 'You do not read what you are sent. Connect again and go on after the last seq you have.',
 };
+const FAILED: StreamEnd = {
+  code: 'server.error',
+  detail: 'Something went wrong on our side. Connect again.',
+};
 
 /**
  * One connection's cursors and what waits for its transport. Live messages wait in a bounded buffer; when the
@@ -100,9 +104,7 @@ export class StreamReader {
     try {
       this.send();
     } catch (error) {
-      logger.error({ err: error }, 'a stream could not be written');
-      this.close({ code: 'server.error', detail: 'Something went wrong on our side. Connect again.' });
-      return;
+      return this.fail(error);
     }
     const { writable } = this.sink;
     if (!writable) this.stall ??= new StallWatch(this.limits.stallMs, () => this.close(TOO_SLOW));
@@ -122,6 +124,16 @@ export class StreamReader {
   /** For a client that goes on asking without reading. */
   closeIfClogged(): void {
     if (!this.sink.writable) this.close(TOO_SLOW);
+  }
+
+  /** Ends the connection because of a fault of ours; throws nothing, lest others suffer from it. */
+  fail(error: unknown): void {
+    logger.error({ err: error }, 'a stream could not be written');
+    try {
+      this.close(FAILED);
+    } catch (err) {
+      logger.error({ err }, 'a stream that could not be written could not be closed either');
+    }
   }
 
   /** Ends the connection and tells the client why. */

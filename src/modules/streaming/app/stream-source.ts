@@ -3,6 +3,7 @@ import { QueryBus } from '@nestjs/cqrs';
 import { SYSTEM, type Actor } from '../../../common/auth/actor.js';
 import type { Query } from '../../../common/bus/contracts.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
+import { Gate } from '../../../common/ops/gate.js';
 import {
   GetStreamHeadsQuery,
   ReadMessagesQuery,
@@ -14,7 +15,7 @@ import {
   FindVisibleTasksQuery,
   ListVisibleBoardsQuery,
 } from '../../task/contracts/task.queries.js';
-import { Gate, Permits } from './gate.js';
+import { Permits } from './permits.js';
 import { STREAM_LIMITS, type StreamLimits } from './stream-limits.js';
 
 export interface VisibleTask {

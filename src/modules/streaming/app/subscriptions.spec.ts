@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Actor } from '../../../common/auth/actor.js';
 import { eventually, ticks } from '../../../../test/support/memory-log.js';
 import { StreamWorld } from '../../../../test/support/stream-world.js';
+import { until } from '../../../../test/support/until.js';
 
 const ADMIN: Actor = { user_id: 'admin', role: 'admin' };
 const MEMBER: Actor = { user_id: 'member', role: 'member' };
@@ -93,6 +94,21 @@ describe('subscribing', () => {
     await eventually('all of the task', () => client.sink.of(task).length === 11);
     expect(client.sink.of(task)).toEqual(seqs(1, 11));
     expect(client.sink.of(other)).toEqual([]);
+  });
+
+  it('names twenty thousand tasks on one connection, each of which gets its message', async () => {
+    const names = 20_000;
+    const { world, board } = worldWithTask({ subscriptions: names });
+    const tasks = Array.from({ length: names }, () => world.addTask(board));
+    const client = world.connect(MEMBER);
+    const { subscribed, denied } = await client.subscribe({ task_ids: tasks });
+    expect([subscribed.length, denied]).toEqual([names, []]);
+    for (const id of tasks) world.hub.appended(id, world.append(id, 1));
+    await until('a message of each', () => client.sink.seqs.size === names);
+    expect(tasks.filter((id) => client.sink.of(id).join() !== '1')).toEqual([]);
+    await expect(client.subscribe({ task_ids: [crypto.randomUUID()] })).rejects.toMatchObject({
+      code: 'stream.too_many_subscriptions',
+    });
   });
 
   it('refuses more names than a connection may have', async () => {

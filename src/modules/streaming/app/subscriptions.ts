@@ -58,18 +58,22 @@ export class Subscriptions {
   /** Looks whether somebody who wants all may see the boards of the tasks that `connection.awaited` names. */
   async expand(connection: StreamConnection): Promise<void> {
     const asked = [...connection.awaited];
+    const { moment } = connection.hidden;
     const visible = await this.source.visibleBoards(connection.actor);
     const fresh = visible === 'all' ? [] : visible.filter((id) => !connection.coversBoard(id));
     if (fresh.length > 0) {
       const lease = await this.hub.acquire(await this.source.visibleTasks(connection.actor, { board_ids: fresh }));
-      const after = Object.fromEntries([...connection.awaited].map(([taskId, { seq }]) => [taskId, seq]));
-      const joining = lease.feeds.filter((feed) => !connection.covers(feed));
-      if (connection.wantsAll) this.start(connection, joining, { visible: fresh }, after, connection.filterOfRest);
-      lease.release();
+      try {
+        const after = Object.fromEntries([...connection.awaited].map(([taskId, { seq }]) => [taskId, seq]));
+        const joining = lease.feeds.filter((feed) => !connection.covers(feed));
+        if (connection.wantsAll) this.start(connection, joining, { visible: fresh }, after, connection.filterOfRest);
+      } finally {
+        lease.release();
+      }
     }
     for (const [taskId, { board_id }] of asked) {
       connection.awaited.delete(taskId);
-      if (!connection.coversBoard(board_id)) connection.hide(board_id);
+      if (!connection.coversBoard(board_id)) connection.hidden.add(board_id, moment);
     }
   }
 

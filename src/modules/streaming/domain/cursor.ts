@@ -40,6 +40,6 @@ export class Cursor {
 
   /** Says nothing that its feed does not say: a reader without a cursor is at the same place. */
   get idle(): boolean {
-    return this.live && this.unseen === 0 && this.sent === this.position && this.position === this.feed.reach;
+    return this.live && this.unseen === 0 && this.sent === this.position && this.position === this.feed.head;
   }
 }

@@ -27,7 +27,7 @@ export interface StreamEnd {
  * for the network.
  */
 export interface StreamSink {
-  /** Whether the transport has passed on what it was given. While it is false, a drain is still to come. */
+  /** Whether the transport has passed on what it was given. While it is false, a drain is still to come, or the end. */
   readonly writable: boolean;
   /** Messages in the order in which the client is to see them; only called while `writable`. */
   send(frame: StreamFrame): void;

@@ -47,6 +47,7 @@ export class SetBoardMemberHandler implements ICommandHandler<SetBoardMemberComm
     private readonly transactions: Transactions,
     private readonly queries: QueryBus,
     private readonly audit: AuditLog,
+    private readonly news: AccessNews,
   ) {}
 
   async execute(command: SetBoardMemberCommand): Promise<BoardMemberRecord> {
@@ -75,6 +76,7 @@ export class SetBoardMemberHandler implements ICommandHandler<SetBoardMemberComm
     const data = { user_id, from: before?.role ?? null, to: role };
     await this.audit.record({ action: 'board.member_set', actor, subject: { type: 'board', id: board_id }, data }, tx);
     tx.emit(new BoardMemberChangedEvent(board_id, board.version, { user_id, role, actor_id: actor.user_id }));
+    tx.afterCommit(() => this.news.membershipBegan(user_id, board_id));
     return row;
   }
 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { readdir, readlink, realpath, type FileHandle } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { openRegularFile } from '../files/safe-files.js';
+import { openRegularFile } from '../files/open-regular-file.js';
 
 const OTHERS_MAY_USE = 0o066;
 /** Of what is no secret: some systems give each user a group of their own, and that group the right to write. */

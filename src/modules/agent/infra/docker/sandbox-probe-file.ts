@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { SandboxProbe } from '../../domain/sandbox.js';
-import { openRegularFile } from '../files/safe-files.js';
+import { openRegularFile } from '../files/open-regular-file.js';
 
 /** A host with very many mounts in a container shows some hundred of them, with a hundred bytes each. */
 const MAX_BYTES = 1024 * 1024;

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { constants } from 'node:fs';
+import { constants, fstatSync, readSync } from 'node:fs';
 import { lchown, lstat, mkdir, open, readdir, rename, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,7 +13,7 @@ import { needsChown } from '../agent-user.js';
 import { writeControlLine } from './control-pipe.js';
 import { readStartFailure, writeToFifo } from './launcher-files.js';
 import { removeTree } from './remove-tree.js';
-import { openRegularFile } from './safe-files.js';
+import { openRegularFile } from './open-regular-file.js';
 import { watchGently } from './watch-gently.js';
 
 const FILE_OF: Record<OutputSource, string> = { stdout: 'out', stderr: 'err' };
@@ -90,6 +90,9 @@ export class HostRunDirectories extends RunDirectories {
 /** What most reads ask for; for these there is one buffer, as a new one each would be thousands a second. */
 const SMALL_READ = 80 * 1024;
 
+/** A tail that is this short was written a moment ago: an agent at work writes less between two reads. */
+const FRESH_BYTES = 16 * 1024;
+
 class HostOutputFile extends OutputFile {
   private small: Buffer | undefined;
 
@@ -103,6 +106,10 @@ class HostOutputFile extends OutputFile {
 
   async read(offset: number, length: number): Promise<Buffer> {
     const buffer = length > SMALL_READ ? Buffer.allocUnsafe(length) : (this.small ??= Buffer.allocUnsafe(SMALL_READ));
+    const there = fstatSync(this.handle.fd).size - offset;
+    if (there <= 0) return buffer.subarray(0, 0);
+    // What was just written is in memory: two thread switches would take longer than all the rest of the read.
+    if (there <= FRESH_BYTES) return buffer.subarray(0, readSync(this.handle.fd, buffer, 0, length, offset));
     const { bytesRead } = await this.handle.read(buffer, 0, length, offset);
     return buffer.subarray(0, bytesRead);
   }

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { StartFailure } from '../../domain/start-failure.js';
-import { openRegularFile } from './safe-files.js';
+import { openRegularFile } from './open-regular-file.js';
 
 /** A command is as long as its row allows; no more of it is told than a person reads. */
 const MAX_FAILURE_BYTES = 64 * 1024;

@@ -3,6 +3,7 @@ import { open, opendir, readlink, realpath, type FileHandle } from 'node:fs/prom
 import { join, posix, sep } from 'node:path';
 import type { Transform } from 'node:stream';
 import { Injectable } from '@nestjs/common';
+import { isShortage } from '../../../../common/ops/shortage.js';
 import {
   AgentFiles,
   NotCopied,
@@ -16,19 +17,6 @@ import { escapeName } from './escape-name.js';
 const MAX_FOLDER_DEPTH = 16;
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
 const SLASH = Buffer.from('/');
-
-/** Opens without following a link in the last place and without waiting for a FIFO's other end. */
-export async function openRegularFile(path: string | Buffer, flags: number = O_RDONLY): Promise<FileHandle | null> {
-  let handle: FileHandle;
-  try {
-    handle = await open(path, flags | O_NOFOLLOW | O_NONBLOCK);
-  } catch {
-    return null;
-  }
-  if ((await handle.stat()).isFile()) return handle;
-  await handle.close();
-  return null;
-}
 
 /** {@link AgentFiles} on the host's file system. */
 @Injectable()
@@ -106,7 +94,8 @@ async function openBeneath(root: string, path: Buffer, flags: number): Promise<F
   const whole = Buffer.concat([Buffer.from(root), SLASH, path]);
   try {
     handle = await open(whole, flags | O_NOFOLLOW | O_NONBLOCK);
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error; // it may well be there
     return null;
   }
   try {
@@ -116,7 +105,11 @@ async function openBeneath(root: string, path: Buffer, flags: number): Promise<F
     const real = await realpath(join(root, '..'));
     const inside = join(real, posix.basename(root));
     if (opened === inside || opened.startsWith(inside + sep)) return handle;
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) {
+      await handle.close();
+      throw error;
+    }
     // vanished meanwhile: not found
   }
   await handle.close();
@@ -135,7 +128,8 @@ async function entriesOf(root: string, folder: Buffer, max: number): Promise<Dir
       if (entries.length > max) break;
     }
     return entries.toSorted((a, b) => Buffer.compare(a.name, b.name));
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return [];
   } finally {
     await handle.close();

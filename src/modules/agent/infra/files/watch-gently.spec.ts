@@ -46,7 +46,7 @@ it('does not let a flood of changes take the thread', async () => {
     delay.enable();
     await sleep(3000);
     delay.disable();
-    expect(told).toBeLessThan(2_000);
+    expect(told).toBeLessThan(30_000); // of some hundred thousand
     expect(delay.max / 1e6).toBeLessThan(400); // without a limit more than a second; the writers want the processors, too
   } finally {
     for (const writer of writers) writer.kill('SIGKILL');

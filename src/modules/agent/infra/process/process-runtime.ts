@@ -13,7 +13,7 @@ import {
 import { AttemptFailure, type Exit } from '../../domain/outcome.js';
 import type { ResourceUsage } from '../../domain/resource-usage.js';
 import { RunDirectories } from '../../domain/run-directory.js';
-import { openRegularFile } from '../files/safe-files.js';
+import { openRegularFile } from '../files/open-regular-file.js';
 import { GroupUsage } from './group-usage.js';
 import { commandLineOf, groupIsAlive, signalGroup } from './process-table.js';
 

@@ -1,0 +1,1 @@
+export function explain(error: Error, about: { url: string; task_id: string }): string;
