@@ -62,7 +62,10 @@ describeWithEngine('a run of the demo agent on a real checkout', () => {
   it('stores every line the agent wrote, in its order, once', () => {
     expect(said.length).toBeGreaterThan(LINES);
     const stored = messages.filter((message) => !isOfServer(message));
-    expect(stored.map(({ seq: _, run_id: __, ...message }) => message)).toEqual(said);
+    const marked = said.map((message) => {
+      return message.type === 'status' ? { ...message, data: { ...message.data, source: 'agent' } } : message;
+    });
+    expect(stored.map(({ seq: _, run_id: __, ...message }) => message)).toEqual(marked);
     const { task_id, id: agent_id, run_id } = ended.instance;
     expect(new Set(messages.map((message) => [message.task_id, message.agent_id, message.run_id].join()))).toEqual(
       new Set([[task_id, agent_id, run_id].join()]),

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { query } from '../support/database.js';
 import { TestServer } from '../support/server.js';
 import { AcpTestClient, WsTestClient } from '../support/stream-clients.js';
@@ -33,11 +33,9 @@ beforeAll(async () => {
   await admin.createAgentType({ name: 'drip', runtime: 'process', command: ['node', '-e', DRIP] });
 });
 afterAll(async () => {
+  for (const close of closers) close();
   await there.dispose();
   await here.dispose();
-});
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
 });
 
 /** A client of any face: what it has got, and why it ended. */
@@ -133,10 +131,10 @@ describe('access that begins while a stream runs', () => {
     await owner.untilRun(task.id);
     const last = await headOf(task.id);
     await until('all of it', () => theirs.every((one) => one.seqs().at(-1) === last));
-    for (const { seqs } of theirs) {
-      const [first = 0] = seqs();
+    for (const seqs of theirs.map((one) => one.seqs())) {
+      const [first = 0] = seqs;
       expect(first).toBeGreaterThan(before);
-      expect(seqs()).toEqual(Array.from({ length: last - first + 1 }, (_, i) => first + i));
+      expect(seqs).toEqual(Array.from({ length: last - first + 1 }, (_, i) => first + i));
     }
   });
 });
@@ -171,7 +169,7 @@ describe('access that ends while a stream runs', () => {
     await ended(replays, 'auth.membership_ended');
   });
 
-  it('is seen by other server processes within seconds', async () => {
+  it.concurrent('is seen by other server processes within seconds', async () => {
     const [removed, left, demoted, keyed] = [
       await newMember(),
       await newMember(),
@@ -204,7 +202,7 @@ describe('access that ends while a stream runs', () => {
     expect(others.filter((one) => one.end() === undefined)).toHaveLength(3); // all that they may see goes on
   });
 
-  it('ends what an administrator saw as one, and bothers nobody who becomes one', async () => {
+  it.concurrent('ends what an administrator saw as one, and bothers nobody who becomes one', async () => {
     const [down, up] = [await here.newUser(), await newMember()];
     const task = await owner.createTask(board);
     await admin.must(200, 'PATCH', `/users/${down.userId}`, { role: 'admin' });
@@ -215,7 +213,7 @@ describe('access that ends while a stream runs', () => {
     expect(ofUp!.map((one) => one.end())).toEqual(ofUp!.map(() => undefined));
   });
 
-  it('ends with the token', async () => {
+  it.concurrent('ends with the token', async () => {
     const user = await newMember();
     const [head = '', body = ''] = user.token.split('.');
     const claims = JSON.parse(Buffer.from(body, 'base64url').toString()) as object;

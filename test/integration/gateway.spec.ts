@@ -417,14 +417,14 @@ describe("an agent's gateway", () => {
         );
       };
       // However slow this machine is: they go on until there are too many of them.
-      let goesOn = true;
+      const enough = new AbortController();
       const crowd = Promise.all(
         Array.from({ length: 50 }, async () => {
-          while (goesOn) await asks();
+          while (!enough.signal.aborted) await asks();
         }),
       );
       await until('a refusal', async () => (await client.send('GET', '/')).status === 503);
-      goesOn = false;
+      enough.abort();
       await crowd;
       await until('turns again', async () => (await client.send('GET', '/')).status === 403);
     });

@@ -1327,7 +1327,7 @@ export class KandevApi extends HeyApiClient {
     /**
      * All messages of a task as NDJSON
      *
-     * One message a line, in the order of `seq`, as far as the stream goes at this moment and as it is kept. A download that breaks off before its end is not whole; it goes on with `after_seq`, the last `seq` that arrived.
+     * One message a line, in the order of `seq`, as far as the stream goes at this moment and as it is kept. A download that breaks off before its end is not whole; it goes on with `after_seq`, the last `seq` that arrived. One user may have four under way at once.
      */
     public downloadMessages<ThrowOnError extends boolean = true>(options: Options<DownloadMessagesData, ThrowOnError>): RequestResult<DownloadMessagesResponses, DownloadMessagesErrors, ThrowOnError, 'data'> {
         return (options.client ?? this.client).get<DownloadMessagesResponses, DownloadMessagesErrors, ThrowOnError, 'data'>({

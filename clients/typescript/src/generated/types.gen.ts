@@ -1688,7 +1688,7 @@ export type TaskState = 'TODO' | 'IN_PROGRESS' | 'BLOCKED' | 'COMPLETED' | 'FAIL
 
 export type Ticket = {
     /**
-     * For `?ticket=` of a WebSocket, or `auth: {ticket}` of Socket.IO.
+     * For `?ticket=` of a WebSocket or a stream of Server-Sent Events, or `auth: {ticket}` of Socket.IO.
      */
     ticket: string;
     /**
@@ -4640,7 +4640,7 @@ export type StreamAllData = {
          */
         types?: Array<MessageType>;
         /**
-         * Only messages of this level or a higher one; what has no level, such as progress, passes.
+         * Only messages of this level or a higher one; what has no level, such as progress and results, passes.
          */
         min_level?: LogLevel;
         /**
@@ -5536,7 +5536,7 @@ export type StreamTaskData = {
          */
         types?: Array<MessageType>;
         /**
-         * Only messages of this level or a higher one; what has no level, such as progress, passes.
+         * Only messages of this level or a higher one; what has no level, such as progress and results, passes.
          */
         min_level?: LogLevel;
         /**
@@ -6534,6 +6534,14 @@ export type DownloadMessagesData = {
     };
     query?: {
         /**
+         * Only messages of these types, separated by commas.
+         */
+        types?: Array<MessageType>;
+        /**
+         * Only messages of this level or a higher one; what has no level, such as progress and results, passes.
+         */
+        min_level?: LogLevel;
+        /**
          * Of this run only; else of all of them.
          */
         run_id?: string;
@@ -6541,14 +6549,6 @@ export type DownloadMessagesData = {
          * Messages with a greater `seq`.
          */
         after_seq?: number;
-        /**
-         * One or more types, separated by commas.
-         */
-        types?: Array<MessageType>;
-        /**
-         * Messages of this level and above; those without a level, such as progress and results, pass.
-         */
-        min_level?: LogLevel;
     };
     url: '/api/v1/tasks/{taskId}/messages.ndjson';
 };
@@ -6579,10 +6579,10 @@ export type DownloadMessagesErrors = {
         code: 'task.not_found' | 'run.not_found';
     };
     /**
-     * Too many requests; see Retry-After: `request.too_many`.
+     * Too many requests; see Retry-After: `request.too_many`, `download.too_many`.
      */
     429: Problem & {
-        code: 'request.too_many';
+        code: 'request.too_many' | 'download.too_many';
     };
     /**
      * The server failed: `server.error`.

@@ -7,7 +7,7 @@ import type { StreamLimits } from './stream-limits.js';
 export type Round = (feeds: readonly TaskFeed[]) => Promise<number>;
 
 /**
- * Paces live messages. Where nothing goes on a round begins in the next turn of the event loop, so that who watches
+ * Paces live messages. Where nothing goes on a round begins as soon as what tells of the messages is done, so that who watches
  * alone waits for nothing. After each round comes a rest as long as the round was costly: what arrives meanwhile
  * shares the frames of the next one, as frames cost and bytes hardly do.
  */
@@ -26,7 +26,7 @@ export class DeliveryRounds {
     this.waiting.add(feed);
     if (this.active) return;
     this.active = true;
-    setImmediate(() => void this.run());
+    queueMicrotask(() => void this.run());
   }
 
   private async run(): Promise<void> {

@@ -52,7 +52,10 @@ describe('hints and what stands in for them', () => {
   });
 
   it.each([
-    ['at once where it is told', (_world: StreamWorld, all: StreamConnection, board: string) => all.unhide(board)],
+    [
+      'at once where it is told',
+      async (_world: StreamWorld, all: StreamConnection, board: string) => Promise.resolve(all.unhide(board)),
+    ],
     ['by the next polls where nobody tells', async (world: StreamWorld) => world.poll.poll()],
   ])('lets a board join that has spoken before it was theirs: %s', async (_, tell) => {
     const { world } = worldWithTask();
