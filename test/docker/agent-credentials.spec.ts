@@ -234,7 +234,7 @@ describeWithEngine('the credentials of an agent', () => {
       expect(await user.untilRun(id)).toMatchObject({ run_state: 'COMPLETED' });
       const [row] = await query<{ report: unknown }>(
         bench.server.database.url,
-        `select data -> 'report' as report from acp_messages where task_id = $1 and data ? 'report'`,
+        `select data -> 'report' as report from acp_messages where task_id = $1 and data -> 'report' is not null`,
         [id],
       );
       said[name] = row?.report;

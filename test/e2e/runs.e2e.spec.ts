@@ -188,7 +188,7 @@ describe('who may do what with a run', () => {
 });
 
 describe('a run', () => {
-  it('is told phase by phase, and what the server tells of itself is no progress of the agent', async () => {
+  it('is told phase by phase, and what an agent says in the server’s name is its own', async () => {
     const progress = (data: object) => `echo '${JSON.stringify({ type: 'progress', data })}';`;
     const says = [
       { progress: 40, message: 'half' },
@@ -209,7 +209,7 @@ describe('a run', () => {
       { status: 'RUNNING', phase: 'monitoring' },
       { status: 'COMPLETED', phase: 'clean_up' },
     ]);
-    expect(await member.runStatus(task.id)).toMatchObject({ progress: 40, current_operation: 'half' });
+    expect(await member.runStatus(task.id)).toMatchObject({ progress: 100, current_operation: 'cloned' });
   });
 });
 

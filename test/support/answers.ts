@@ -28,8 +28,9 @@ export function faultsOf(api: OpenApi, operation: Operation, answer: RawAnswer, 
   if (isElsewhere) return faults;
   if (!response) return [...faults, 'the status is not documented'];
   if (!isSuccess || response.content) {
-    if (json === undefined && media.endsWith('json')) return [...faults, 'the body is empty'];
-    if (isSuccess && !media.endsWith('json')) {
+    const isJson = media.endsWith('json') && media !== 'application/x-ndjson'; // which is a text of many
+    if (json === undefined && isJson) return [...faults, 'the body is empty'];
+    if (isSuccess && !isJson) {
       if (!response.content?.[media]) faults.push(`${media} is not documented`);
     } else faults.push(...api.problemsOf(operation, status, media, json));
   } else if (text !== '') faults.push('a body where none is documented');

@@ -69,7 +69,7 @@ export function IsListOf(values: readonly string[]): PropertyDecorator {
 /** Turns a query parameter of digits into a number; anything else stays as it is, for the check to refuse. */
 export const FromDigits = (): PropertyDecorator =>
   Transform(({ value }: { value: unknown }) =>
-    typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value,
+    typeof value === 'string' && /^-?\d{1,16}$/.test(value) ? Number(value) : value,
   );
 
 const Trim = (): PropertyDecorator =>
