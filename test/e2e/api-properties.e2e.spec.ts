@@ -51,6 +51,7 @@ const ALSO: Readonly<Record<string, readonly number[]>> = {
   updateUser: [409],
   sendInput: [409, 413], // agents of these tests read nothing: what they are sent fills their pipe
   streamTask: [401, 404, 409], // tickets, runs and finished runs that there are not
+  downloadMessages: [404], // runs that there are not
   streamAll: [401],
 };
 
