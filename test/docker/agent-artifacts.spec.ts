@@ -255,7 +255,8 @@ describeWithEngine('the artifacts of an agent', () => {
     const { artifacts } = await make(
       `fs.writeFileSync(FOLDER + '/digits', '0123456789'); fs.writeFileSync(FOLDER + '/empty', '');`,
     );
-    const [digits, empty] = artifacts as [ArtifactBody, ArtifactBody];
+    const named = (name: string) => artifacts.find((artifact) => artifact.name === name)!;
+    const [digits, empty] = [named('digits'), named('empty')];
     const part = async (artifact: ArtifactBody, headers: Record<string, string>, method = 'GET') => {
       const answer = await fetch(bench.server.url + artifact.download_url, {
         method,
