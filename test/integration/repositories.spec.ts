@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import {
@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { NameLookup } from '../../src/common/net/name-lookup.js';
+import { startGitDaemon } from '../support/git-daemon.js';
 import { GitServer } from '../support/git-server.js';
 import { GitWorld, type GitSettings } from '../support/git-world.js';
 import { git, makeRepository } from '../support/repository.js';
@@ -527,43 +528,22 @@ describe('the way to a repository', () => {
 
   it("is the address that was looked at, by git's own protocol: its daemon hears the name", async () => {
     const { directory } = upstream();
-    const daemon = spawn(
-      '/bin/sh',
-      [
-        '-c',
-        'exec "$(git --exec-path)/git-daemon" "$@"',
-        'x',
-        '--export-all',
-        '--listen=127.0.0.1',
-        `--port=${server.port + 1}`,
-        `--interpolated-path=${root}/%H%D`,
-        '--verbose',
-        root,
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env['PATH'] } },
-    );
+    const daemon = await startGitDaemon(root, [`--interpolated-path=${root}/%H%D`]);
     try {
-      await once(daemon.stderr, 'data');
       symlinkSync(root, join(root, 'git.example'));
-      const repository_url = `git://git.example:${server.port + 1}/${directory.slice(root.length + 1)}/.git`;
+      const repository_url = `git://git.example:${daemon.port}/${directory.slice(root.length + 1)}/.git`;
       expect((await open({ names: lookup() }).clone({ repository_url })).base_commit).toBe(head(directory));
     } finally {
-      daemon.kill();
+      daemon.stop();
     }
   });
 
   it('is told of what came from there, and never of what tasks have made', async () => {
     const { directory } = upstream();
     const trace = join(root, `trace-${crypto.randomUUID()}`);
-    const port = server.port + 2;
-    const listen = ['--export-all', '--listen=127.0.0.1', `--port=${port}`, `--base-path=${root}`, '--verbose', root];
-    const daemon = spawn('/bin/sh', ['-c', 'exec "$(git --exec-path)/git-daemon" "$@"', 'x', ...listen], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env['PATH'], GIT_TRACE_PACKET: trace },
-    });
+    const daemon = await startGitDaemon(root, [`--base-path=${root}`], { GIT_TRACE_PACKET: trace });
     try {
-      await once(daemon.stderr, 'data');
-      const repository_url = `git://127.0.0.1:${port}/${directory.slice(root.length + 1)}/.git`;
+      const repository_url = `git://127.0.0.1:${daemon.port}/${directory.slice(root.length + 1)}/.git`;
       const asker = open();
       await asker.clone({ repository_url });
       const before = head(directory);
@@ -576,7 +556,7 @@ describe('the way to a repository', () => {
       expect(heard).toContain(`have ${before}`);
       expect(heard).not.toContain(own);
     } finally {
-      daemon.kill();
+      daemon.stop();
     }
   });
 
