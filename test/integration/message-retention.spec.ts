@@ -158,6 +158,7 @@ describe('whatever is killed, while messages are written', () => {
   it('nothing kept is lost or doubled, and the next turn ends what was begun', async () => {
     const agents = [agent, await world.agent(), await world.agent()];
     const rounds = 12;
+    const apart = await world.database.apart(); // a connection that is ended must not be a reader's by then
     const work = { ends: false };
     const written = agents.map(async (writer) => {
       let head = 0;
@@ -177,7 +178,7 @@ describe('whatever is killed, while messages are written', () => {
       await world.sql(`update message_segments set created_at = now() - interval '25 hours' where closed_at is null`);
       await world.sql(`update message_segments set closed_at = now() - interval '2 days' where closed_at is not null`);
       // Two servers at once, and one of them dies: its session ends in the middle of whatever it does.
-      const turns = Promise.allSettled([0, 1].map(() => world.retention({ days: 1 }).run()));
+      const turns = Promise.allSettled([0, 1].map(() => world.retention({ days: 1 }, apart).run()));
       await sleep(Math.random() * 25);
       if (round % 3 > 0) {
         await world.sql(

@@ -99,11 +99,14 @@ export class MessageWorld {
     }
   }
 
-  retention(limits: { days?: number; bytes?: number } = {}): MessageRetention {
+  retention(
+    limits: { days?: number; bytes?: number } = {},
+    transactions = this.database.transactions,
+  ): MessageRetention {
     const stream = { retention_days: limits.days ?? 0, retention_bytes: limits.bytes ?? 0 };
     const metrics = new SegmentMetrics(new Metrics());
     const config = { stream: { ...stream, connections_per_user: 1, subscriptions_per_user: 1 } };
-    return new MessageRetention(this.database.transactions, {} as Housekeeping, metrics, config);
+    return new MessageRetention(transactions, {} as Housekeeping, metrics, config);
   }
 
   /** Makes the open segment older than it may be, and goes on to the next one. */

@@ -9,6 +9,8 @@ import { createDatabase, query } from './database.js';
 export interface TestDatabase {
   url: string;
   transactions: Transactions;
+  /** Connections of their own, as another server has them. */
+  apart(): Promise<Transactions>;
   /** Ids of a task and its board that rows may refer to. */
   task(): Promise<{ task_id: string; board_id: string }>;
   close(): Promise<void>;
@@ -16,7 +18,9 @@ export interface TestDatabase {
 
 export async function openTestDatabase(): Promise<TestDatabase> {
   const database = await createDatabase();
-  const orm = await MikroORM.init(ormOptions(database.url, entities, migrations, 10));
+  const connect = () => MikroORM.init(ormOptions(database.url, entities, migrations, 10));
+  const orm = await connect();
+  const others: MikroORM[] = [];
   const insert = (sql: string, values: unknown[]) => query(database.url, sql, values);
   const user = crypto.randomUUID();
   const board_id = crypto.randomUUID();
@@ -25,6 +29,11 @@ export async function openTestDatabase(): Promise<TestDatabase> {
   return {
     url: database.url,
     transactions: new Transactions(orm),
+    apart: async () => {
+      const other = await connect();
+      others.push(other);
+      return new Transactions(other);
+    },
     task: async () => {
       const task_id = crypto.randomUUID();
       await insert(`insert into tasks (id, board_id, title, description, created_by) values ($1, $2, 't', 'd', $3)`, [
@@ -35,7 +44,7 @@ export async function openTestDatabase(): Promise<TestDatabase> {
       return { task_id, board_id };
     },
     close: async () => {
-      await orm.close();
+      for (const each of [orm, ...others]) await each.close();
       await database.drop();
     },
   };
