@@ -3,6 +3,7 @@ import { SeedAgentTypes } from './20261122000100-seed-agent-types.js';
 import { RestApi } from './20261123000000-rest-api.js';
 import { AgentRuntime } from './20261124000000-agent-runtime.js';
 import { Stream } from './20261125000000-stream.js';
+import { Orchestrator } from './20261126000000-orchestrator.js';
 
 /** All migrations, oldest first. The name is what the database remembers: never rename one that has shipped. */
 export const migrations = [
@@ -11,4 +12,5 @@ export const migrations = [
   { name: '20261123000000-rest-api', class: RestApi },
   { name: '20261124000000-agent-runtime', class: AgentRuntime },
   { name: '20261125000000-stream', class: Stream },
+  { name: '20261126000000-orchestrator', class: Orchestrator },
 ];

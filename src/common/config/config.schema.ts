@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HOST_LABEL } from '../validation/host-label.js';
 
 const integer = (min: number, max: number) =>
   z.coerce
@@ -47,6 +48,17 @@ const ranges = z.preprocess(
           .filter(Boolean)
       : value,
   z.array(z.union([z.cidrv4(), z.cidrv6()], 'must be ranges of addresses such as 10.1.0.0/16, separated by commas')),
+);
+
+const labels = z.preprocess(
+  (value) =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((label) => label.trim())
+          .filter(Boolean)
+      : value,
+  z.array(z.string().regex(HOST_LABEL, 'must be labels such as gpu or zone=eu, separated by commas')),
 );
 
 /** Shape of the config file; every key has a default, so an empty object is a valid configuration. */
@@ -155,6 +167,22 @@ export const configSchema = z.strictObject({
         'GITHUB_TOKEN',
         'GITLAB_TOKEN',
       ]),
+    })
+    .prefault({}),
+  orchestrator: z
+    .strictObject({
+      /** What this process does: serve clients, look after the queue, run agents on this host's engine; or all of it. */
+      role: z.enum(['all', 'api', 'orchestrator', 'runner'], 'must be all, api, orchestrator or runner').default('all'),
+      /** How this host is called in lists; its host name by default. */
+      host_name: text.max(255, 'must be at most 255 characters').optional(),
+      /** What agent types may ask of a host: `gpu,zone=eu`. */
+      host_labels: labels.default([]),
+      /** Memory that agents here may be given together, by their limits; 0: all that the host has. */
+      host_memory_bytes: integer(0, 1_125_899_906_842_624).default(0),
+      /** Cores that agents here may be given together; 0: four for each that the host has, as agents mostly wait. */
+      host_cpus: integer(0, 100_000).default(0),
+      /** A host that is silent for this long is taken for dead, and what ran there is tried elsewhere. */
+      host_lost_seconds: integer(30, 86_400).default(60),
     })
     .prefault({}),
   network: z

@@ -125,6 +125,42 @@ export const settings: readonly Setting[] = [
     help: 'time after which an agent is ended, pauses not counted (86400)',
   },
   {
+    name: 'KANDEV_ROLE',
+    section: 'orchestrator',
+    key: 'role',
+    help: 'all, api, orchestrator or runner: what this process does (all)',
+  },
+  {
+    name: 'KANDEV_HOST_NAME',
+    section: 'orchestrator',
+    key: 'host_name',
+    help: 'how this host is called in lists (its host name)',
+  },
+  {
+    name: 'KANDEV_HOST_LABELS',
+    section: 'orchestrator',
+    key: 'host_labels',
+    help: 'what agent types may ask of this host, such as gpu,zone=eu (none)',
+  },
+  {
+    name: 'KANDEV_HOST_MEMORY_BYTES',
+    section: 'orchestrator',
+    key: 'host_memory_bytes',
+    help: 'memory that its agents may be given together, 0 for all (0)',
+  },
+  {
+    name: 'KANDEV_HOST_CPUS',
+    section: 'orchestrator',
+    key: 'host_cpus',
+    help: 'cores that its agents may be given together, 0 for four each (0)',
+  },
+  {
+    name: 'KANDEV_HOST_LOST_SECONDS',
+    section: 'orchestrator',
+    key: 'host_lost_seconds',
+    help: 'silence after which a host is taken for dead (60)',
+  },
+  {
     name: 'KANDEV_ALLOWED_PRIVATE_RANGES',
     section: 'network',
     key: 'allowed_private_ranges',

@@ -12,6 +12,7 @@ import { RescuesController } from './api/rescues.controller.js';
 import { WorkspacesController } from './api/workspaces.controller.js';
 import { ProbeController } from './api/probe.controller.js';
 import { GetAgentTaskHandler, ResolveAgentHandler } from './app/agent-key.queries.js';
+import { ListAgentNeedsHandler } from './app/agent-needs.query.js';
 import { AgentLooks } from './app/agent-looks.js';
 import { AgentMetrics } from './app/agent-metrics.js';
 import { AgentTypeRules } from './app/agent-type-rules.js';
@@ -171,7 +172,7 @@ export const agentEntities = [
     ...[ListAgentTypesHandler, GetAgentTypeHandler, ListAgentTypeVersionsHandler, GetAgentTypeVersionHandler],
     ...[ImageCheck, ProbeAgentTypeHandler],
     ...[GetInstanceHandler, ListInstancesHandler, ListTaskInstancesHandler],
-    GetDiskHandler,
+    ...[GetDiskHandler, ListAgentNeedsHandler],
     ...[InputJournal, SendAgentInputHandler],
     ...[NdjsonBodies, PostMessagesHandler, ResolveAgentHandler, GetAgentTaskHandler, GetEngineHandler],
   ],

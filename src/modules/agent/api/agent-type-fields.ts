@@ -1,6 +1,7 @@
 import { Transform } from 'class-transformer';
 import { applyDecorators } from '@nestjs/common';
 import { Check } from '../../../common/validation/check.decorator.js';
+import { HOST_LABEL } from '../../../common/validation/host-label.js';
 import { textProblem } from '../../../common/validation/text.js';
 import { CREDENTIAL_MOUNTS } from '../contracts/agent.types.js';
 import { allowedHostProblem } from '../domain/allowed-hosts.js';
@@ -46,6 +47,14 @@ export const ALLOWED_HOSTS = {
   items: { type: 'string', minLength: 1, maxLength: 320 },
 } as const;
 
+const MAX_LABELS = 20;
+export const HOST_LABELS = {
+  type: 'array',
+  maxItems: MAX_LABELS,
+  uniqueItems: true,
+  items: { type: 'string', minLength: 1, maxLength: 127, pattern: HOST_LABEL.source },
+} as const;
+
 /** Name of an image, without tag. */
 export const IsImageName = (): PropertyDecorator =>
   Check('isImageName', textThen(imageNameProblem), { maxLength: 255 });
@@ -79,6 +88,14 @@ export const AreMounts = (): PropertyDecorator =>
 /** Hosts that an agent may reach: `example.com`, `*.example.com`, `example.com:8443`. */
 export const AreAllowedHosts = (): PropertyDecorator =>
   Check('areAllowedHosts', (value) => listProblem(value, MAX_HOSTS, allowedHostProblem));
+
+/** What a host has to have: `gpu`, `zone=eu`. */
+export const AreHostLabels = (): PropertyDecorator =>
+  Check('areHostLabels', (value) =>
+    listProblem(value, MAX_LABELS, (item) =>
+      typeof item === 'string' && HOST_LABEL.test(item) ? undefined : 'must be labels such as gpu or zone=eu',
+    ),
+  );
 
 /** A JSON object: neither a list nor null. */
 export const IsPlainObject = (): PropertyDecorator =>

@@ -20,10 +20,12 @@ import {
   ALLOWED_HOSTS,
   AreAllowedHosts,
   AreCapabilities,
+  AreHostLabels,
   AreMounts,
   CAPABILITIES,
   CAPABILITY,
   COMMAND,
+  HOST_LABELS,
   IsCommand,
   IsEnvironment,
   IsImageName,
@@ -131,6 +133,12 @@ class AgentTypeFields {
   /** Seconds that an agent may run, pauses not counted; null: the server's own setting. A task may say otherwise. */
   @IsWallClockTimeout()
   wall_clock_timeout_seconds?: number | null;
+
+  /** Its agents run only on hosts that have all of these labels, such as `gpu` or `zone=eu`. */
+  @MayBeAbsent()
+  @AreHostLabels()
+  @ApiProperty({ required: false, ...HOST_LABELS, example: ['gpu'] })
+  host_labels?: string[];
 
   /** Runs of a disabled type are refused. */
   @MayBeAbsent()

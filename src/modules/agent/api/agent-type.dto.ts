@@ -67,6 +67,10 @@ export class AgentTypeDefinitionDto {
   @ApiProperty({ nullable: true, type: 'integer', example: null })
   wall_clock_timeout_seconds: number | null;
 
+  /** Its agents run only on hosts that have all of these labels. */
+  @ApiProperty({ type: [String], example: ['gpu'] })
+  host_labels: string[];
+
   /** Runs of a disabled type are refused. */
   @ApiProperty({ example: true })
   enabled: boolean;

@@ -82,6 +82,7 @@ export class AgentTypesController {
       allowed_hosts: given.allowed_hosts ?? [],
       inactivity_timeout_seconds: given.inactivity_timeout_seconds ?? null,
       wall_clock_timeout_seconds: given.wall_clock_timeout_seconds ?? null,
+      host_labels: given.host_labels ?? [],
       enabled: given.enabled ?? true,
     };
     return this.commands.execute(new CreateAgentTypeCommand(actor, name, fields, once));

@@ -24,6 +24,8 @@ export interface AgentTypeFields {
   /** Seconds; null: the server's own setting. */
   inactivity_timeout_seconds: number | null;
   wall_clock_timeout_seconds: number | null;
+  /** What the host has to have on its list, all of it. */
+  host_labels: string[];
   enabled: boolean;
 }
 
@@ -49,7 +51,7 @@ type Row = { [K in keyof Selectable<AgentDB['agent_types']>]: AgentType[K] | Sel
 
 type Written = Omit<Row, 'id' | 'name' | 'version' | 'created_at' | 'updated_at'>;
 /** Versions from before there were these fields have none of them. */
-type Newer = 'network' | 'allowed_hosts' | 'inactivity_timeout_seconds' | 'wall_clock_timeout_seconds';
+type Newer = 'network' | 'allowed_hosts' | 'inactivity_timeout_seconds' | 'wall_clock_timeout_seconds' | 'host_labels';
 
 /** All that can be written, of a row, an entity, or a version's `definition`; what is absent there as its default. */
 export function definitionOf(row: Omit<Written, Newer> & Partial<Pick<Written, Newer>>): AgentTypeFields {
@@ -66,6 +68,7 @@ export function definitionOf(row: Omit<Written, Newer> & Partial<Pick<Written, N
     allowed_hosts: row.allowed_hosts ?? [],
     inactivity_timeout_seconds: row.inactivity_timeout_seconds ?? null,
     wall_clock_timeout_seconds: row.wall_clock_timeout_seconds ?? null,
+    host_labels: row.host_labels ?? [],
   };
 }
 

@@ -31,6 +31,18 @@ export class GetStartableAgentTypeQuery extends Query<{ name: string; runtime: R
   }
 }
 
+/** What each agent of a type takes of its host, by its limits; 0 where it has none. */
+export interface AgentNeeds {
+  agent_type: string;
+  memory_bytes: number;
+  cpus: number;
+  /** What the host has to have, all of it. */
+  host_labels: string[];
+}
+
+/** What agents of each type take of their host. No access check. */
+export class ListAgentNeedsQuery extends Query<AgentNeeds[]> {}
+
 /** Which messages of a stream are wanted; null is all. A message without a level passes `min_level`. */
 export interface MessageFilter {
   types: readonly MessageType[] | null;

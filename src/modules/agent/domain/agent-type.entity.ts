@@ -28,6 +28,8 @@ export const AgentTypeSchema = defineEntity({
     inactivity_timeout_seconds: p.integer().nullable(),
     /** Seconds that an agent may run, pauses not counted; the server's own setting where absent. */
     wall_clock_timeout_seconds: p.integer().nullable(),
+    /** What the host has to have on its list, all of it; such as `gpu`. */
+    host_labels: p.json<string[]>().defaultRaw(`'[]'`),
     enabled: p.boolean().default(true),
     version: p.integer().version().default(1),
     created_at: p.datetime(3).defaultRaw('now()'),

@@ -5,7 +5,7 @@ import { RunStateChangedEvent } from '../contracts/run.events.js';
 import { isLive } from '../domain/run-state.js';
 import { Run } from '../domain/run.entity.js';
 import { DispatchSignal } from './dispatch-signal.js';
-import type { ClaimedRun } from './run-claims.js';
+import type { ClaimedRun } from './run-rows.js';
 import { RunWaits } from './run-waits.js';
 
 /** The last look before an agent comes to life: a dependency may have been added or reopened just before the claim. */

@@ -4,9 +4,10 @@ import type { Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
-import { GetDiskQuery, type DiskRoom } from '../../agent/contracts/disk.queries.js';
+import { GetDiskQuery } from '../../agent/contracts/disk.queries.js';
 import { GetEngineQuery, type EngineStatus } from '../../agent/contracts/engine.queries.js';
 import { ListVisibleBoardsQuery } from '../../task/contracts/task.queries.js';
+import { hostTroubles } from '../domain/host-troubles.js';
 import { RunClaims } from './run-claims.js';
 import { LEASE_SECONDS, type RunDB } from './run-rows.js';
 
@@ -53,7 +54,10 @@ export class GetOrchestratorStatusHandler implements IQueryHandler<GetOrchestrat
       uptime_seconds: Math.floor(process.uptime()),
       last_heartbeat: toTimestamp(heard),
       engine,
-      degraded: degradedBy(status, engine, await this.queries.execute(new GetDiskQuery())),
+      degraded: [
+        ...(status === 'stalled' ? ['The orchestrator has not looked after its runs for a while.'] : []),
+        ...hostTroubles(engine, await this.queries.execute(new GetDiskQuery())),
+      ],
     };
   }
 }
@@ -61,19 +65,6 @@ export class GetOrchestratorStatusHandler implements IQueryHandler<GetOrchestrat
 function statusOf(heard: Date | null, now: number): OrchestratorStatus['status'] {
   if (heard === null) return 'starting';
   return now - heard.getTime() < LEASE_SECONDS * 1000 ? 'running' : 'stalled';
-}
-
-function degradedBy(status: OrchestratorStatus['status'], engine: EngineStatus | null, disk: DiskRoom): string[] {
-  return [
-    ...(status === 'stalled' ? ['The orchestrator has not looked after its runs for a while.'] : []),
-    ...(disk.under_pressure ? [nearlyFull(disk)] : []),
-    ...(engine?.available === false ? ['The container engine does not answer: only agents without one can run.'] : []),
-    ...(engine?.not_enforced ?? []).map(({ what, why }) => `Not held on this host: ${what}. ${why}`),
-  ];
-}
-
-function nearlyFull({ free_bytes, min_free_bytes }: DiskRoom): string {
-  return `The disk is nearly full, and no run is dispatched: ${free_bytes} bytes are free, and it has to be ${min_free_bytes} (KANDEV_MIN_FREE_DISK_BYTES).`;
 }
 
 export interface QueuedRun {

@@ -4,22 +4,8 @@ import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import type { RunState } from '../contracts/run.types.js';
-import { LEASE_OWNER, LEASE_SECONDS, type RunDB } from './run-rows.js';
-
-/** A run that this server holds. */
-export interface ClaimedRun {
-  id: string;
-  task_id: string;
-  agent_type: string;
-  repository_url: string | null;
-  branch: string | null;
-  state: RunState;
-  attempt: number;
-  epoch: number;
-  requested_by: string | null;
-  stop_reason: string | null;
-  stop_force: boolean;
-}
+import { claimStatement, type Claimer } from './claim-statement.js';
+import { LEASE_OWNER, LEASE_SECONDS, type ClaimedRun, type RunDB } from './run-rows.js';
 
 const CLAIMED = [
   'id',
@@ -37,6 +23,9 @@ const CLAIMED = [
 /** Live and dispatched: these have a host and a lease. */
 export const HELD_STATES = ['STARTING', 'RUNNING', 'PAUSED', 'STOPPING'] as const satisfies readonly RunState[];
 
+/** Advisory lock of who claims alone; the number is "queue" in ASCII. */
+const CLAIM_LOCK = 0x71_75_65_75_65;
+
 const leaseEnd = sql<Date>`now() + make_interval(secs => ${LEASE_SECONDS})`;
 const now = sql<Date>`now()`;
 
@@ -51,39 +40,24 @@ export class RunClaims {
   ) {}
 
   /**
-   * Takes the next queued run, of the highest priority and then the longest wait, and passes those by that wait for
-   * other tasks; undefined when there is none to take.
+   * Takes the run that is next for this host; undefined when there is none that it may take. In one statement beside
+   * others, where that finds one; else one after the other, which keeps limits that hosts share, and finds what others
+   * stood in the way of. See {@link claimStatement}.
    */
   async claimNext(): Promise<ClaimedRun | undefined> {
-    return this.db()
-      .updateTable('runs')
-      .set({
-        ...{
-          state: 'STARTING',
-          host_id: this.config.host_id,
-          lease_owner: LEASE_OWNER,
-          lease_expires_at: leaseEnd,
-          updated_at: now,
-        },
-        epoch: sql<number>`epoch + 1`,
-        attempt: sql<number>`attempt + 1`,
-        version: sql<number>`version + 1`,
-      })
-      .where('id', '=', (query) =>
-        query
-          .selectFrom('runs')
-          .select('id')
-          .where('state', '=', 'QUEUED')
-          .where('waits_for_tasks', '=', false)
-          .orderBy('priority', 'desc')
-          .orderBy('queued_at')
-          .orderBy('id')
-          .limit(1)
-          .forUpdate()
-          .skipLocked(),
-      )
-      .returning(CLAIMED)
-      .executeTakeFirst();
+    const claimer = { host_id: this.config.host_id, lease_owner: LEASE_OWNER, lease_seconds: LEASE_SECONDS };
+    const statement = claimStatement(claimer, 'beside_others').compile(this.db());
+    const [run] = await this.transactions.prepared<ClaimedRun>(statement);
+    return run ?? this.claimAlone(claimer);
+  }
+
+  private claimAlone(claimer: Claimer): Promise<ClaimedRun | undefined> {
+    return this.transactions.run(async (tx) => {
+      const db = tx.kysely<RunDB>();
+      await sql`select pg_advisory_xact_lock(${CLAIM_LOCK})`.execute(db);
+      const { rows } = await claimStatement(claimer, 'alone').execute(db); // sees what those before have claimed
+      return rows[0];
+    });
   }
 
   /**
@@ -123,11 +97,6 @@ export class RunClaims {
   /** When this process has last extended its leases; null while it never has. */
   heardFrom(): Date | null {
     return this.lastHeartbeat;
-  }
-
-  /** Whether this server's host may take one more run. */
-  async hasRoom(): Promise<boolean> {
-    return (await this.countHeld()) < this.config.agent.max_concurrent_runs;
   }
 
   /** How many runs this server's host works on now. */

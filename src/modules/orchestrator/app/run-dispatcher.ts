@@ -9,7 +9,7 @@ import { RunDriver } from './run-driver.js';
 
 const POLL_MS = 2_000; // the net under the signal, and what runs queued by other processes wait at most
 
-/** Claims queued runs while there is room on this host: for one more agent, and on its disk. */
+/** Claims queued runs while there is room on this host, as the claim itself sees to, and on its disk. */
 @Injectable()
 export class RunDispatcher implements OnModuleInit, Worker {
   readonly name = 'run-dispatcher';
@@ -50,7 +50,7 @@ export class RunDispatcher implements OnModuleInit, Worker {
   }
 
   private async dispatch(): Promise<void> {
-    while (!this.stopping && (await this.claims.hasRoom()) && (await this.hasDisk())) {
+    while (!this.stopping && (await this.hasDisk())) {
       const run = await this.claims.claimNext();
       if (!run) return;
       this.logger.log({ run_id: run.id, task_id: run.task_id, attempt: run.attempt, epoch: run.epoch }, 'run claimed');

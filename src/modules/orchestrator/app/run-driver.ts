@@ -8,7 +8,7 @@ import { FindAttemptAgentQuery } from '../../agent/contracts/agent.queries.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import { RunHolds } from './hold-run.js';
 import { LaunchGate } from './launch-gate.js';
-import type { ClaimedRun } from './run-claims.js';
+import type { ClaimedRun } from './run-rows.js';
 import { RunSync } from './sync-run.js';
 
 /** Makes what a held run wants come true. Called after a claim, after a takeover, and with every heartbeat. */

@@ -3,15 +3,15 @@ import { CommandBus } from '@nestjs/cqrs';
 import { WakeUp } from '../../../common/bus/wake-up.js';
 import { Workers, type Worker } from '../../../common/ops/workers.js';
 import { ReleaseAgentCommand } from '../../agent/contracts/agent.commands.js';
-import { RunClaims, type ClaimedRun } from './run-claims.js';
+import { RunClaims } from './run-claims.js';
 import { RunDriver } from './run-driver.js';
-import { HEARTBEAT_MS } from './run-rows.js';
-import { RunWaits } from './run-waits.js';
+import { HEARTBEAT_MS, type ClaimedRun } from './run-rows.js';
+import { ThisHost } from './this-host.js';
 
 /**
- * The reconcile loop. At start it takes over what this home's last server has left; then, every few seconds, it
- * extends the leases, takes over runs whose lease has run out, lets go of runs that were taken from it, drives each
- * held run towards what its row wants, and looks whether the queued ones still wait for what they say.
+ * The reconcile loop of this host. At start it takes over what this home's last server has left; then, every few
+ * seconds, it says that the host lives, extends the leases, takes over runs whose lease has run out, lets go of runs
+ * that were taken from it, and drives each held run towards what its row wants.
  */
 @Injectable()
 export class RunKeeper implements OnModuleInit, Worker {
@@ -25,7 +25,7 @@ export class RunKeeper implements OnModuleInit, Worker {
   constructor(
     private readonly claims: RunClaims,
     private readonly driver: RunDriver,
-    private readonly waits: RunWaits,
+    private readonly host: ThisHost,
     private readonly commands: CommandBus,
     private readonly workers: Workers,
   ) {}
@@ -48,10 +48,10 @@ export class RunKeeper implements OnModuleInit, Worker {
   private async loop(): Promise<void> {
     for (let first = true; !this.stopping;) {
       try {
+        await this.host.heartbeat();
         await this.takeOver(first ? 'all' : 'expired');
         first = false;
         await this.keep();
-        if (!this.stopping) await this.waits.reviewSome();
       } catch (error) {
         this.logger.error({ err: error }, 'reconciling failed; again soon');
       }

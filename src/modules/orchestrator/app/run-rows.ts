@@ -1,9 +1,39 @@
 import type { InferKyselyDB } from '@mikro-orm/postgresql';
 import type { RunReceipt } from '../contracts/run.commands.js';
+import type { RunState } from '../contracts/run.types.js';
+import type { AgentHostSchema } from '../domain/agent-host.entity.js';
+import type { AgentTypeNeedsSchema } from '../domain/agent-type-needs.entity.js';
+import type { BoardShareSchema, UserShareSchema } from '../domain/queue-share.entity.js';
 import type { Run, RunSchema } from '../domain/run.entity.js';
+import type { RunLimitSchema } from '../domain/run-limit.entity.js';
 
 /** Tables of this module, for typed SQL. */
-export type RunDB = InferKyselyDB<typeof RunSchema>;
+export type RunDB = InferKyselyDB<
+  | typeof RunSchema
+  | typeof AgentHostSchema
+  | typeof RunLimitSchema
+  | typeof AgentTypeNeedsSchema
+  | typeof BoardShareSchema
+  | typeof UserShareSchema
+>;
+
+/** A run that this server holds. */
+export interface ClaimedRun {
+  id: string;
+  task_id: string;
+  agent_type: string;
+  repository_url: string | null;
+  branch: string | null;
+  state: RunState;
+  attempt: number;
+  epoch: number;
+  requested_by: string | null;
+  stop_reason: string | null;
+  stop_force: boolean;
+}
+
+/** Stands in the queue's shares for who has asked for runs and was deleted since. */
+export const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 /** Identity of this server process: who holds a lease. A new one with each start. */
 export const LEASE_OWNER = crypto.randomUUID();

@@ -11,6 +11,7 @@ import { FindTasksWithLiveRunQuery } from '../contracts/run.queries.js';
 import { RunStateChangedEvent } from '../contracts/run.events.js';
 import { Run } from '../domain/run.entity.js';
 import { DispatchSignal } from './dispatch-signal.js';
+import { QueueUpkeep } from './queue-upkeep.js';
 import { receipt } from './run-rows.js';
 import { alreadyLive, refusalOf, requireStartable } from './start-refusals.js';
 import { RunSync } from './sync-run.js';
@@ -20,12 +21,14 @@ const FORCED_PRIORITY = 10; // the highest there is
 /** Queues one run; the partial unique index on live runs decides between two who ask at once. */
 @CommandHandler(StartRunCommand)
 export class StartRunHandler implements ICommandHandler<StartRunCommand> {
+  // oxlint-disable-next-line max-params -- what is asked of other modules, and what is written here
   constructor(
     private readonly idempotency: Idempotency,
     private readonly queries: QueryBus,
     private readonly commands: CommandBus,
     private readonly signal: DispatchSignal,
     private readonly sync: RunSync,
+    private readonly upkeep: QueueUpkeep,
   ) {}
 
   async execute(command: StartRunCommand): Promise<RunReceipt> {
@@ -53,6 +56,7 @@ export class StartRunHandler implements ICommandHandler<StartRunCommand> {
       await this.requireNoLiveRun(task_id);
       await this.commands.execute(new ReopenTaskCommand(actor, task_id, 'started again'));
     }
+    await this.upkeep.copyNeeds(); // a type that was made a moment ago is claimed by what it says
     return this.queue(command, task, agent_type);
   }
 

@@ -1,6 +1,8 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { sql } from 'kysely';
+import { CONFIG } from '../../../common/config/config.module.js';
+import type { Config } from '../../../common/config/config.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { GetDiskQuery } from '../../agent/contracts/disk.queries.js';
 import { FindOpenDependenciesQuery } from '../../task/contracts/task.queries.js';
@@ -30,6 +32,7 @@ export class WaitReasons {
     private readonly transactions: Transactions,
     private readonly queries: QueryBus,
     private readonly claims: RunClaims,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /** Of a queued run; null when it has left the queue meanwhile. */
@@ -48,7 +51,7 @@ export class WaitReasons {
   private async reason(): Promise<WaitingFor['reason']> {
     const { under_pressure } = await this.queries.execute(new GetDiskQuery());
     if (under_pressure) return 'disk';
-    return (await this.claims.hasRoom()) ? 'dispatch' : 'capacity';
+    return (await this.claims.countHeld()) < this.config.agent.max_concurrent_runs ? 'dispatch' : 'capacity';
   }
 
   private async position(run_id: string): Promise<number | null> {

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { RunState } from '../contracts/run.types.js';
+import type { ParkReason, RunState } from '../contracts/run.types.js';
 import { isLive, nextRunState, type RunTrigger } from './run-state.js';
 
 export const RunSchema = defineEntity({
@@ -32,6 +32,15 @@ export const RunSchema = defineEntity({
     failure_message: p.text().nullable(),
     /** Queued, but the task depends on others that are not completed: not to be claimed. */
     waits_for_tasks: p.boolean().default(false),
+    /** Queued, but not to be claimed before this time, for the reason in `parked_for`. Unparked by the reconcile loop. */
+    not_before: p.datetime(3).nullable(),
+    parked_for: p.string().length(20).$type<ParkReason>().nullable(),
+    /** Its place among the queued ones of its board and user: when it was queued, a minute earlier for each priority. */
+    rank_at: p.datetime(3).defaultRaw('now()'),
+    /** When the present attempt was claimed, and what it takes of its host's memory and cores. */
+    claimed_at: p.datetime(3).nullable(),
+    reserved_memory_bytes: p.bigint('number').defaultRaw('0'),
+    reserved_cpus: p.double().default(0),
     requested_by: p.uuid().nullable(),
     version: p.integer().version().default(1),
     queued_at: p.datetime(3).defaultRaw('now()'),
@@ -50,6 +59,7 @@ export const RunSchema = defineEntity({
         "state in ('QUEUED', 'STARTING', 'RUNNING', 'PAUSED', 'STOPPING', 'COMPLETED', 'FAILED', 'CANCELLED')",
     },
     { name: 'runs_priority_check', expression: 'priority >= 0 and priority <= 10' },
+    { name: 'runs_parked_for_check', expression: "parked_for in ('back_off', 'retry_after', 'budget')" },
   ],
 });
 
