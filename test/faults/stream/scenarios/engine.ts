@@ -1,4 +1,5 @@
-import { basename } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Dockerode from 'dockerode';
 import { buildDemoImage, engineAnswers } from '../../../../scripts/build-demo-image.mjs';
@@ -23,8 +24,7 @@ export const engineKilled: Scenario = {
     await engine.addFile(IMAGE, AGENT_FILE, WITH_AGENT);
     const trial = await StreamTrial.open(world, { env: { DOCKER_HOST: engine.host } });
     const kills = quick ? 2 : 8;
-    // In a container there is no file to be told by: as many lines as this takes on a slow machine.
-    const plan = { ...steady(context, '', 500), lines: kills * 5_000, stop_file: undefined };
+    const plan = steady(context, '/workspace/enough', 500);
     const command = ['node', '--disable-warning=ExperimentalWarning', `/${basename(AGENT_FILE)}`];
     const type = { runtime: 'docker', docker_image: WITH_AGENT, network: 'none', command };
     const numbered = await trial.begin(plan, 4, type);
@@ -38,6 +38,7 @@ export const engineKilled: Scenario = {
       await engine.start();
       if (done % 2 === 1) await trial.server.start();
     }
+    writeFileSync(join(trial.server.place.home, 'workspaces', numbered.task_id, 'workspace', 'enough'), '');
     return trial.judge([numbered], `${kills} kills of dockerd, ${Math.floor(kills / 2)} with the server`);
   },
 };
