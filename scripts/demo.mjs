@@ -29,7 +29,7 @@ await runMain(async () => {
     return;
   }
   await ensureInstalled();
-  await ensureBuilt({ client: false });
+  await ensureBuilt();
   // The demo itself uses installed packages and the Node they ask for.
   const child = spawn(nodeBinary(), [join(ROOT, 'scripts/lib/demo/main.mjs'), ...args], {
     env: childEnv(),

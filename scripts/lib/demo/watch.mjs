@@ -1,29 +1,32 @@
-import { WebSocket } from 'ws';
+import { pathToFileURL } from 'node:url';
+import { CLIENT_MAIN } from '../setup/paths.mjs';
+import { isServers } from '../watch/now.mjs';
 import { bar, dim, green, printable, red, say, yellow } from './terminal.mjs';
 
 const LIMIT_MS = 180_000;
 const ENDS = new Set(['COMPLETED', 'FAILED', 'STOPPED', 'LOST']);
 
-/** Shows a task's stream as it comes. `open` resolves when it is connected, `done` when the agent has ended. */
+/**
+ * Shows a task's stream as it comes, through the client that everybody else has. `open` resolves when it is connected,
+ * `done` when the agent has ended.
+ */
 export function watchTask(url, token, taskId) {
-  const address = `${url.replace(/^http/, 'ws')}/api/v1/orchestrator/tasks/${taskId}/stream?after=0`;
-  const socket = new WebSocket(address, { headers: { Authorization: `Bearer ${token}` } });
-  const open = new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
-  let limit;
-  const done = new Promise((resolve, reject) => {
-    limit = setTimeout(() => reject(new Error(`the agent did not end within ${LIMIT_MS / 1000} s`)), LIMIT_MS);
-    socket.on('close', (code, reason) => reject(new Error(`the stream was closed: ${code} ${reason}`)));
-    socket.on('message', (/** @type {Buffer} */ frame) => {
-      const message = JSON.parse(frame.toString());
-      show(message);
-      if (message.type === 'status' && ENDS.has(message.data.status)) resolve();
-    });
-  }).finally(() => {
-    clearTimeout(limit);
-    socket.removeAllListeners('close').close();
-  });
-  done.catch(() => undefined);
-  return { open, done };
+  const opened = Promise.withResolvers();
+  const done = follow(url, token, taskId, opened);
+  done.catch(opened.reject);
+  return { open: opened.promise, done };
+}
+
+async function follow(url, token, taskId, opened) {
+  const { createKandev, StreamClient } = await import(pathToFileURL(CLIENT_MAIN).href);
+  const streams = new StreamClient({ baseUrl: url, kandev: createKandev({ baseUrl: url, token }) });
+  const signal = AbortSignal.timeout(LIMIT_MS);
+  const onState = ({ state }) => state === 'open' && opened.resolve();
+  for await (const message of streams.messages(taskId, { after: 0, signal, onState })) {
+    show(message);
+    if (message.type === 'status' && isServers(message) && ENDS.has(message.data.status)) return;
+  }
+  throw new Error(`the agent did not end within ${LIMIT_MS / 1000} s`);
 }
 
 function show({ type, timestamp, seq, data }) {
