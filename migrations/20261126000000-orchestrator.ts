@@ -12,6 +12,10 @@ export class Orchestrator extends Migration {
 }
 
 const HELD = `state in ('STARTING', 'RUNNING', 'PAUSED', 'STOPPING')`;
+const claimable = (row: string): string =>
+  `${row}.state = 'QUEUED' and not ${row}.waits_for_tasks and ${row}.not_before is null`;
+/** Advisory lock, "shar" in ASCII: shared by who queues runs on a board, alone for who puts its shares to rest. */
+const SHARES_LOCK = (id: string): string => `0x73686172, hashtext(${id}::text)`;
 const CLAIMABLE = `state = 'QUEUED' and not waits_for_tasks and not_before is null`;
 /** Stands for a user who was deleted: such runs share one place. */
 const NOBODY = `'00000000-0000-0000-0000-000000000000'::uuid`;
@@ -45,6 +49,7 @@ const UP = [
     updated_at timestamptz(3) not null default now(),
     primary key (scope, subject)
   )`,
+  `create index run_limits_max_idx on run_limits (scope) where max_running is not null`,
 
   // What agents of a type take of their host; a copy, kept true by the orchestrator, so that a claim is one statement.
   `create table agent_type_needs (
@@ -78,6 +83,7 @@ const UP = [
   `create index runs_queue_idx on runs (rank_at, id) where state = 'QUEUED'`,
   `create index runs_claim_idx on runs (board_id, (coalesce(requested_by, ${NOBODY})), agent_type, rank_at, id)
      where ${CLAIMABLE}`,
+  `create index runs_queued_id_idx on runs (id) where state = 'QUEUED'`,
   `create index runs_claim_type_idx on runs (agent_type, rank_at) where ${CLAIMABLE}`,
   `create index runs_parked_idx on runs (not_before) where state = 'QUEUED' and not_before is not null`,
   `create index runs_held_idx on runs (host_id)
@@ -101,48 +107,78 @@ const UP = [
     waiting boolean not null default true,
     primary key (board_id, user_id)
   )`,
+  // A lock of the board keeps its shares from being put to rest by who does not see the run yet.
   `create function share_queue() returns trigger language plpgsql as $$
    declare who uuid := coalesce(new.requested_by, ${NOBODY});
    begin
+     perform pg_advisory_xact_lock_shared(${SHARES_LOCK('new.board_id')});
      if not exists (select from board_shares where board_id = new.board_id and waiting) then
-       insert into board_shares as share (board_id, pass)
-         values (new.board_id, coalesce((select max(turn_pass) from board_shares), 0))
-         on conflict (board_id) do update set waiting = true, pass = greatest(share.pass, excluded.pass)
-           where not share.waiting;
+       insert into board_shares as share (board_id, pass, turn_pass)
+         select new.board_id, service.at, service.at
+         from (select coalesce(max(turn_pass), 0) as at from board_shares) service
+         on conflict (board_id) do update set waiting = true, pass = greatest(share.pass, excluded.pass),
+           turn_pass = greatest(share.turn_pass, excluded.turn_pass) where not share.waiting;
      end if;
      if not exists (select from user_shares where board_id = new.board_id and user_id = who and waiting) then
-       insert into user_shares as share (board_id, user_id, pass)
-         values (new.board_id, who, coalesce((select max(turn_pass) from user_shares where board_id = new.board_id), 0))
-         on conflict (board_id, user_id) do update set waiting = true, pass = greatest(share.pass, excluded.pass)
-           where not share.waiting;
+       insert into user_shares as share (board_id, user_id, pass, turn_pass)
+         select new.board_id, who, service.at, service.at
+         from (select coalesce(max(turn_pass), 0) as at from user_shares where board_id = new.board_id) service
+         on conflict (board_id, user_id) do update set waiting = true, pass = greatest(share.pass, excluded.pass),
+           turn_pass = greatest(share.turn_pass, excluded.turn_pass) where not share.waiting;
      end if;
      return null;
    end $$`,
   `create trigger runs_share_queue_insert after insert on runs
-     for each row when (new.state = 'QUEUED') execute function share_queue()`,
-  `create trigger runs_share_queue_update after update of state on runs
-     for each row when (new.state = 'QUEUED' and old.state <> 'QUEUED') execute function share_queue()`,
+     for each row when (${claimable('new')}) execute function share_queue()`,
+  // Also where a user was deleted: such runs move to the share of nobody.
+  `create trigger runs_share_queue_update after update of state, waits_for_tasks, not_before, requested_by on runs
+     for each row when (${claimable('new')}
+       and (not (${claimable('old')}) or new.requested_by is distinct from old.requested_by))
+     execute function share_queue()`,
   `insert into board_shares (board_id, pass)
      select distinct r.board_id, 0 from runs r join boards b on b.id = r.board_id where r.state = 'QUEUED'`,
   `insert into user_shares (board_id, user_id, pass)
      select distinct r.board_id, coalesce(r.requested_by, ${NOBODY}), 0 from runs r join boards b on b.id = r.board_id
      where r.state = 'QUEUED'`,
 
-  // Every server process hears at once that there is something to claim, or that a run is wanted otherwise than it is.
+  // Every server process hears at once that something may be claimed that could not be before, or that a run is wanted
+  // otherwise than it is.
   `create function tell_run() returns trigger language plpgsql as $$
    begin
      perform pg_notify('kandev_runs', case when new.state = 'QUEUED' then '' else new.id::text end);
      return null;
    end $$`,
   `create trigger runs_tell_insert after insert on runs
-     for each row when (new.state = 'QUEUED') execute function tell_run()`,
+     for each row when (${claimable('new')}) execute function tell_run()`,
+  `create trigger runs_tell_claimable after update of state, waits_for_tasks, not_before on runs
+     for each row when (${claimable('new')} and not (${claimable('old')})) execute function tell_run()`,
   `create trigger runs_tell_update after update of state on runs
-     for each row when (new.state in ('QUEUED', 'PAUSED', 'STOPPING')
+     for each row when (new.state in ('PAUSED', 'STOPPING')
        or new.state = 'RUNNING' and old.state = 'PAUSED') execute function tell_run()`,
+  `create function tell_queue() returns trigger language plpgsql as $$
+   begin
+     perform pg_notify('kandev_runs', '');
+     return null;
+   end $$`,
+  `create trigger run_limits_tell after insert or update or delete on run_limits
+     for each statement execute function tell_queue()`,
+  `create trigger agent_type_needs_tell after insert or update on agent_type_needs
+     for each row execute function tell_queue()`,
+  `create trigger agent_hosts_tell_insert after insert on agent_hosts
+     for each row execute function tell_queue()`,
+  `create trigger agent_hosts_tell_update after update on agent_hosts
+     for each row when ((old.labels, old.slots, old.memory_bytes, old.cpus)
+       is distinct from (new.labels, new.slots, new.memory_bytes, new.cpus)) execute function tell_queue()`,
 ];
 
 const DOWN = [
+  `drop trigger agent_hosts_tell_update on agent_hosts`,
+  `drop trigger agent_hosts_tell_insert on agent_hosts`,
+  `drop trigger agent_type_needs_tell on agent_type_needs`,
+  `drop trigger run_limits_tell on run_limits`,
+  `drop function tell_queue()`,
   `drop trigger runs_tell_update on runs`,
+  `drop trigger runs_tell_claimable on runs`,
   `drop trigger runs_tell_insert on runs`,
   `drop function tell_run()`,
   `drop trigger runs_share_queue_update on runs`,
@@ -151,7 +187,7 @@ const DOWN = [
   `drop table user_shares, board_shares`,
   `drop trigger runs_rank on runs`,
   `drop function rank_run()`,
-  `drop index runs_held_idx, runs_parked_idx, runs_claim_type_idx, runs_claim_idx, runs_queue_idx`,
+  `drop index runs_held_idx, runs_parked_idx, runs_claim_type_idx, runs_claim_idx, runs_queue_idx, runs_queued_id_idx`,
   `create index runs_queue_idx on runs (priority desc, queued_at, id) where state = 'QUEUED'`,
   `create index runs_claim_idx on runs (priority desc, queued_at, id) where state = 'QUEUED' and not waits_for_tasks`,
   `create index runs_host_live_idx on runs (host_id) where ${HELD}`,

@@ -4,6 +4,11 @@ import { RestApi } from './20261123000000-rest-api.js';
 import { AgentRuntime } from './20261124000000-agent-runtime.js';
 import { Stream } from './20261125000000-stream.js';
 import { Orchestrator } from './20261126000000-orchestrator.js';
+import { Claim } from './20261126000001-claim.js';
+import { Retries } from './20261126000100-retries.js';
+import { Budgets } from './20261126000200-budgets.js';
+import { WipLimits } from './20261126000300-wip-limits.js';
+import { Hosts } from './20261126000500-hosts.js';
 
 /** All migrations, oldest first. The name is what the database remembers: never rename one that has shipped. */
 export const migrations = [
@@ -13,4 +18,9 @@ export const migrations = [
   { name: '20261124000000-agent-runtime', class: AgentRuntime },
   { name: '20261125000000-stream', class: Stream },
   { name: '20261126000000-orchestrator', class: Orchestrator },
+  { name: '20261126000001-claim', class: Claim },
+  { name: '20261126000100-retries', class: Retries },
+  { name: '20261126000200-budgets', class: Budgets },
+  { name: '20261126000300-wip-limits', class: WipLimits },
+  { name: '20261126000500-hosts', class: Hosts },
 ];

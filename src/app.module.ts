@@ -13,6 +13,7 @@ import { IdempotencyKey } from './common/idempotency/idempotency-key.entity.js';
 import { IdempotencyModule } from './common/idempotency/idempotency.module.js';
 import { NetModule } from './common/net/net.module.js';
 import { loggerModule } from './common/ops/logging.js';
+import { worksIn } from './common/ops/roles.js';
 import { OpsModule } from './common/ops/ops.module.js';
 import { PersistenceModule } from './common/persistence/persistence.module.js';
 import { HttpLimitsModule } from './common/rate-limit/http-limits.module.js';
@@ -55,7 +56,8 @@ export class AppModule {
         IdempotencyModule,
         NetModule,
         OpsModule,
-        ...[IdentityModule, TaskModule, AgentModule, OrchestratorModule, StreamingModule],
+        ...[IdentityModule, TaskModule, AgentModule, OrchestratorModule],
+        ...(worksIn(config.orchestrator.role, ['api']) ? [StreamingModule] : []),
       ],
       providers: [{ provide: APP_FILTER, useClass: ProblemFilter }],
     };

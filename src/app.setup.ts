@@ -9,9 +9,11 @@ import type { Config } from './common/config/config.js';
 import { allowOrigins } from './common/http/cors.js';
 import { sendEtags } from './common/http/etag.js';
 import { httpAdapter } from './common/http/http-adapter.js';
+import { refuseClients } from './common/http/role-gate.js';
 import { inRequest } from './common/http/request-context.js';
 import { setSecurityHeaders } from './common/http/security-headers.js';
 import { logRequests } from './common/ops/logging.js';
+import { worksIn } from './common/ops/roles.js';
 import { Metrics } from './common/ops/metrics.js';
 import { RequestValidationPipe } from './common/validation/request-validation.pipe.js';
 
@@ -48,10 +50,11 @@ export async function createApp(
     inRequest({ correlation_id: request.id, address: request.ip }, done);
   });
   logRequests(fastify);
+  refuseClients(fastify, config.orchestrator.role);
   app.get(Metrics).measure(fastify);
   sendEtags(fastify);
   await setSecurityHeaders(app);
   allowOrigins(app, config);
-  setUpApiDocument(app);
+  if (worksIn(config.orchestrator.role, ['api'])) setUpApiDocument(app);
   return app;
 }

@@ -8,6 +8,7 @@ import { armFaultPoint } from './common/ops/fault-points.js';
 import { createApp } from './app.setup.js';
 import { ConfigError, loadConfig, type Config } from './common/config/config.js';
 import { helpText } from './common/config/help.js';
+import { worksIn } from './common/ops/roles.js';
 import { ServerAddress } from './common/ops/server-address.js';
 import { Workers } from './common/ops/workers.js';
 import { openDatabase, type Database } from './common/persistence/database.js';
@@ -29,7 +30,7 @@ async function main(): Promise<void> {
     await app.listen(config.server.port, config.server.host);
     if (signalled()) return;
     app.get(ServerAddress).url = addressOf(app, config);
-    app.get(Workers).startAll();
+    app.get(Workers).startAll(config.orchestrator.role);
     announce(app, config, database);
   } catch (error) {
     await database.stop();
@@ -46,7 +47,9 @@ function endOnSignal(app: NestFastifyApplication, database: Database): () => boo
     app.get(Logger).log(`${signal}: shutting down; agents live on`, 'Main');
     setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS).unref();
     app
-      .close()
+      .get(Workers)
+      .drain()
+      .then(() => app.close())
       .then(() => database.stop())
       .then(
         () => process.exit(0),
@@ -74,7 +77,9 @@ function announce(app: NestFastifyApplication, config: Config, database: Databas
   const { url } = app.get(ServerAddress);
   writeAddressFile(config, { url, pid: process.pid });
   const logger = app.get(Logger);
-  logger.log(`Kandev listens on ${url} (database: ${database.kind}, home: ${config.home})`, 'Main');
+  const { role } = config.orchestrator;
+  logger.log(`Kandev listens on ${url} (role: ${role}, database: ${database.kind}, home: ${config.home})`, 'Main');
+  if (!worksIn(role, ['api'])) return;
   logger.log(`API document: ${url}/docs`, 'Main');
   logger.log(
     `The first user becomes the administrator: curl -X POST ${url}/api/v1/auth/register -H 'Content-Type: application/json' ` +

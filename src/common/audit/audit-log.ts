@@ -39,6 +39,15 @@ export const AUDIT_ACTIONS = [
   'workspace.removed',
   'rescue.restored',
   'credential.used',
+  'dead_letter.redriven',
+  'dead_letter.dismissed',
+  'host.drained',
+  'host.undrained',
+  'host.removed',
+  'run_limit.set',
+  'run_limit.removed',
+  'budget.set',
+  'budget.removed',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

@@ -24,6 +24,7 @@ const MAX_BACKOFF_SECONDS = 60;
 @Injectable()
 export class OutboxRelay implements OnModuleInit, Worker {
   readonly name = 'outbox-relay';
+  readonly roles = ['orchestrator'] as const;
   private readonly logger = new Logger(OutboxRelay.name);
   private running: Promise<void> | undefined;
   private stopping = false;
@@ -91,20 +92,24 @@ export class OutboxRelay implements OnModuleInit, Worker {
     return rows.length;
   }
 
+  /** To every handler, also when one before it has failed: what that can't do now is no reason to keep it from others. */
   private async deliver(event: DeliveredEvent): Promise<boolean> {
-    try {
-      for (const handle of this.handlers.for(event.topic)) await handle(event);
-      faultPoint('outbox.handled');
-      return true;
-    } catch (error) {
-      if (error instanceof NotYet) this.logger.debug(`${event.topic} is delivered again: ${error.message}`);
-      else
-        this.logger.error(
-          { err: error, topic: event.topic, event_id: event.id },
-          'an event handler failed; it gets the event again',
-        );
-      return false;
+    let done = true;
+    for (const handle of this.handlers.for(event.topic)) {
+      try {
+        await handle(event);
+      } catch (error) {
+        done = false;
+        this.tell(event, error);
+      }
     }
+    if (done) faultPoint('outbox.handled');
+    return done;
+  }
+
+  private tell({ id, topic }: DeliveredEvent, error: unknown): void {
+    if (error instanceof NotYet) this.logger.debug(`${topic} is delivered again: ${error.message}`);
+    else this.logger.error({ err: error, topic, event_id: id }, 'an event handler failed; it gets the event again');
   }
 
   private async postpone(db: Kysely<DB>, id: string, attempts: number): Promise<void> {

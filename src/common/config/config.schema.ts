@@ -183,6 +183,11 @@ export const configSchema = z.strictObject({
       host_cpus: integer(0, 100_000).default(0),
       /** A host that is silent for this long is taken for dead, and what ran there is tried elsewhere. */
       host_lost_seconds: integer(30, 86_400).default(60),
+      /** Attempts of a run in all, where neither its task nor its agent type says: two more outlast most hiccups. */
+      retry_max_attempts: integer(1, 100).default(3),
+      /** How long the second attempt waits, in seconds; each later one twice as long, up to the maximum. */
+      retry_backoff_seconds: integer(1, 86_400).default(10),
+      retry_max_backoff_seconds: integer(1, 604_800).default(600),
     })
     .prefault({}),
   network: z

@@ -28,6 +28,8 @@ const MIN_SECRET_LENGTH = 32; // 256 bits of a hex or base64 secret, the least R
 const HOME_MODE = 0o711;
 /** Below the home, for the server's user alone. Made at start: whether the home can be used is known before anything runs. */
 const PRIVATE = ['secrets', 'credentials', 'git'];
+/** Roles in which people's tokens are made and checked. */
+const SIGNED_IN_AT = new Set<string>(['all', 'api']);
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /**
@@ -39,6 +41,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const home = resolve(env.KANDEV_HOME || join(homedir(), '.kandev'));
   const file = env.KANDEV_CONFIG ? resolve(env.KANDEV_CONFIG) : join(home, 'config.yaml');
   const parsed = parse(merge(readYaml(file, Boolean(env.KANDEV_CONFIG)), env));
+  requireSharedDatabase(parsed);
   makeDirectory(home, HOME_MODE);
   for (const name of PRIVATE) makeDirectory(join(home, name), 0o700);
   return Object.freeze({
@@ -91,6 +94,9 @@ function parse(input: Record<string, unknown>): ParsedConfig {
 
 function jwtSecret(config: ParsedConfig, home: string): string {
   const given = config.auth.jwt_secret;
+  const own = (): string => keep(join(home, 'secrets', 'jwt-secret'), () => randomBytes(32).toString('hex'));
+  // Nobody signs in at such a process: it signs the keys of its own agents, and they speak to no other.
+  if (!SIGNED_IN_AT.has(config.orchestrator.role)) return own();
   if (given !== undefined && given.length >= MIN_SECRET_LENGTH && !isDefaultSecret(given)) return given;
   if (!LOOPBACK.has(config.server.host)) {
     throw new ConfigError(
@@ -103,7 +109,15 @@ function jwtSecret(config: ParsedConfig, home: string): string {
       `JWT_SECRET: too short or a known default; unset it here, or use ${MIN_SECRET_LENGTH}+ characters`,
     );
   }
-  return keep(join(home, 'secrets', 'jwt-secret'), () => randomBytes(32).toString('hex'));
+  return own();
+}
+
+/** @throws ConfigError */
+function requireSharedDatabase({ database, orchestrator: { role } }: ParsedConfig): void {
+  if (role !== 'runner' || database.url || database.host) return;
+  throw new ConfigError(
+    'DATABASE_URL: KANDEV_ROLE=runner joins other processes, and needs the address of their database',
+  );
 }
 
 function isDefaultSecret(secret: string): boolean {

@@ -161,6 +161,24 @@ export const settings: readonly Setting[] = [
     help: 'silence after which a host is taken for dead (60)',
   },
   {
+    name: 'KANDEV_RETRY_MAX_ATTEMPTS',
+    section: 'orchestrator',
+    key: 'retry_max_attempts',
+    help: 'attempts of a run in all, 1 to try nothing again (3)',
+  },
+  {
+    name: 'KANDEV_RETRY_BACKOFF_SECONDS',
+    section: 'orchestrator',
+    key: 'retry_backoff_seconds',
+    help: 'wait before the second attempt, doubled with each more (10)',
+  },
+  {
+    name: 'KANDEV_RETRY_MAX_BACKOFF_SECONDS',
+    section: 'orchestrator',
+    key: 'retry_max_backoff_seconds',
+    help: 'no attempt waits longer than this (600)',
+  },
+  {
     name: 'KANDEV_ALLOWED_PRIVATE_RANGES',
     section: 'network',
     key: 'allowed_private_ranges',

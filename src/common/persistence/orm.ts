@@ -3,6 +3,7 @@ import { Migrator, type Migration } from '@mikro-orm/migrations';
 import { defineConfig, type MikroORM, type Options } from '@mikro-orm/postgresql';
 import { CompiledQuery, type DatabaseConnection } from 'kysely';
 import pg from 'pg';
+import { SESSION_NAME } from '../ops/process-id.js';
 
 // Sequence numbers, byte offsets and counts stay far below 2^53: numbers, not texts, in every row.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
@@ -48,7 +49,7 @@ export function ormOptions(
     },
     pool: { min: 1, max: poolSize },
     driverOptions: {
-      application_name: `kandev-${process.pid}`,
+      application_name: SESSION_NAME,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     },

@@ -37,7 +37,12 @@ export class RateLimitModule implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.housekeeping.add({ name: 'rate limits', everyMs: SWEEP_MS, run: () => this.sweep() });
+    this.housekeeping.add({
+      name: 'rate limits',
+      roles: ['api', 'orchestrator', 'runner'],
+      everyMs: SWEEP_MS,
+      run: () => this.sweep(),
+    });
   }
 
   private async sweep(): Promise<void> {

@@ -13,6 +13,7 @@ import { WorkspacesController } from './api/workspaces.controller.js';
 import { ProbeController } from './api/probe.controller.js';
 import { GetAgentTaskHandler, ResolveAgentHandler } from './app/agent-key.queries.js';
 import { ListAgentNeedsHandler } from './app/agent-needs.query.js';
+import { FindAttendedAttemptsHandler } from './app/attended-attempts.query.js';
 import { AgentLooks } from './app/agent-looks.js';
 import { AgentMetrics } from './app/agent-metrics.js';
 import { AgentTypeRules } from './app/agent-type-rules.js';
@@ -51,8 +52,13 @@ import { ListWorkspacesHandler } from './app/workspace.queries.js';
 import { WorkTrees } from './domain/work-trees.js';
 import { GitWorkTrees } from './infra/git/git-work-trees.js';
 import { WorkTreeReader } from './infra/git/work-tree-reader.js';
+import { DeclareAgentLostHandler } from './app/declare-agent-lost.js';
+import { DeletedArtifacts } from './app/deleted-artifacts.js';
 import { DeletedTasks } from './app/deleted-tasks.js';
 import { GetDiskHandler } from './app/disk.queries.js';
+import { GetLaunchProgressHandler } from './app/launch-progress.query.js';
+import { HostPlaces } from './app/host-places.js';
+import { AnnounceRetryHandler } from './app/announce-retry.js';
 import { CanHoldAgentHandler, HoldAgentHandler } from './app/hold-agent.js';
 import { InstanceCondition } from './app/instance-condition.js';
 import { GetEngineHandler } from './app/engine.queries.js';
@@ -81,6 +87,8 @@ import { UsageSampler } from './app/usage-sampler.js';
 import { TaskLocks } from './app/task-locks.js';
 import { TornCopies } from './app/torn-copies.js';
 import { TaskSecrets } from './app/task-secrets.js';
+import { LimitAgentsHandler, ListSupervisedAgentsHandler } from './app/supervised-agents.js';
+import { FindAgentTypeNameHandler, ListUsageHandler, SumUsageHandler } from './app/usage.queries.js';
 import { WorkspaceRecords } from './app/workspace-records.js';
 import { AgentFiles } from './domain/agent-files.js';
 import { AgentInstance } from './domain/agent-instance.entity.js';
@@ -92,6 +100,7 @@ import { Gateways } from './domain/gateways.js';
 import { AcpMessageRow, MessageSegment, TaskStream, TaskStreamSegment } from './domain/message.entity.js';
 import { Rescue } from './domain/rescue.entity.js';
 import { EngineChecks } from './domain/sandbox-engine.js';
+import { UsageDay, UsageTotal } from './domain/usage.entity.js';
 import { Workspace } from './domain/workspace.entity.js';
 import { Workspaces } from './domain/workspaces.js';
 import { CredentialSources } from './infra/credentials/credential-source.js';
@@ -119,6 +128,7 @@ export const agentEntities = [
     AgentTypeVersion,
   ],
   ...[Workspace, Rescue],
+  ...[UsageDay, UsageTotal],
 ];
 
 /** Agents: their types, instances, containers, workspaces and output. */
@@ -159,11 +169,20 @@ export const agentEntities = [
       AttemptTools,
       AttemptSupervisor,
       OrphanSweeper,
-      ...[DeletedTasks, TornCopies],
+      ...[DeletedTasks, DeletedArtifacts, TornCopies],
     ],
     ...[AgentMetrics, InstanceCondition, AgentLooks, UsageSampler, HoldAgentHandler, CanHoldAgentHandler],
+    ...[DeclareAgentLostHandler, HostPlaces],
+    AnnounceRetryHandler,
     ...[LaunchAgentHandler, StopAgentHandler, StopInstanceHandler, ReleaseAgentHandler],
-    ...[FindAttemptAgentHandler, FindLatestAgentHandler, GetProgressHandler, GetStartableAgentTypeHandler],
+    ...[
+      FindAttendedAttemptsHandler,
+      FindAttemptAgentHandler,
+      FindLatestAgentHandler,
+      GetProgressHandler,
+      GetStartableAgentTypeHandler,
+    ],
+    GetLaunchProgressHandler,
     ...[MessagePages, ReadMessagesHandler, ReadReplayHandler, GetStreamHeadsHandler],
     ...[DownloadSlots, DownloadMessagesHandler],
     ...[SegmentMetrics, MessageRetention],
@@ -173,6 +192,8 @@ export const agentEntities = [
     ...[ImageCheck, ProbeAgentTypeHandler],
     ...[GetInstanceHandler, ListInstancesHandler, ListTaskInstancesHandler],
     ...[GetDiskHandler, ListAgentNeedsHandler],
+    ...[LimitAgentsHandler, ListSupervisedAgentsHandler],
+    ...[SumUsageHandler, ListUsageHandler, FindAgentTypeNameHandler],
     ...[InputJournal, SendAgentInputHandler],
     ...[NdjsonBodies, PostMessagesHandler, ResolveAgentHandler, GetAgentTaskHandler, GetEngineHandler],
   ],

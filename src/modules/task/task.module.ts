@@ -8,6 +8,7 @@ import { TaskListsController } from './api/task-lists.controller.js';
 import { SettleRunHandler } from './app/settle-run.js';
 import { ApplyRunToTaskHandler } from './app/apply-run-to-task.js';
 import { ArchiveTaskHandler } from './app/archive-task.js';
+import { FindBoardNamesHandler } from './app/board-names.query.js';
 import { CreateBoardHandler, UpdateBoardHandler } from './app/board.crud.js';
 import { RemoveBoardMemberHandler, SetBoardMemberHandler } from './app/board-members.js';
 import { ListBoardMembersHandler } from './app/board-members.queries.js';
@@ -29,17 +30,20 @@ import { TaskCountMerger } from './app/merge-task-counts.js';
 import { ListTaskEventsHandler } from './app/task-events.queries.js';
 import { ListTasksHandler } from './app/task-lists.queries.js';
 import { FindVisibleTasksHandler, GetTaskHandler, ReadTaskHandler } from './app/task.queries.js';
+import { SetWipLimitsHandler } from './app/set-wip-limits.js';
+import { FindWipBlocksHandler, FindWipRoomHandler } from './app/wip.queries.js';
 import { Board, BoardMember } from './domain/board.entity.js';
+import { BoardWipLimit } from './domain/board-wip-limit.entity.js';
 import { TaskCount } from './domain/task-count.entity.js';
 import { TaskDependency } from './domain/task-dependency.entity.js';
 import { TaskEvent } from './domain/task-event.entity.js';
 import { Task } from './domain/task.entity.js';
 
 /** Tables of this module. */
-export const taskEntities = [Board, BoardMember, Task, TaskEvent, TaskDependency, TaskCount];
+export const taskEntities = [Board, BoardMember, BoardWipLimit, Task, TaskEvent, TaskDependency, TaskCount];
 
 const commandHandlers = [
-  ...[CreateBoardHandler, UpdateBoardHandler, DeleteBoardHandler],
+  ...[CreateBoardHandler, UpdateBoardHandler, DeleteBoardHandler, SetWipLimitsHandler],
   ...[SetBoardMemberHandler, RemoveBoardMemberHandler],
   ...[CreateTaskHandler, UpdateTaskHandler, DeleteTaskHandler],
   ...[MoveTaskHandler, ReopenTaskHandler, ApplyRunToTaskHandler, SettleRunHandler],
@@ -50,6 +54,7 @@ const queryHandlers = [
   ...[GetBoardHandler, ListBoardsHandler, AuthorizeBoardHandler, ListVisibleBoardsHandler, ListBoardMembersHandler],
   ...[ReadTaskHandler, GetTaskHandler, FindVisibleTasksHandler, ListTasksHandler, ListTaskEventsHandler],
   ...[FindOpenDependenciesHandler, FindDependentsHandler, FindLostGrantsHandler],
+  ...[FindWipBlocksHandler, FindWipRoomHandler, FindBoardNamesHandler],
 ];
 
 /** Boards, the cards on them, and their history. */

@@ -95,18 +95,19 @@ export class Presence {
   }
 
   /**
-   * Connections named `kandev-<pid>` (or `kandev…`) of others: also of programs that were only given the address.
+   * Connections named `kandev-<pid>`, `kandev-<pid>.…` (or `kandev…`) of others: also of programs that were only given the address.
    * Presences are left to the lock, or two who leave at the same time would each stay out of regard for the other;
    * and what a process that died has left does not count.
    */
   async #othersConnected(): Promise<boolean> {
     const { rows } = await this.#client.query<{ name: string }>(
       `select application_name as name from pg_stat_activity where backend_type = 'client backend'
-       and application_name like 'kandev%' and application_name not like 'kandev-presence-%' and application_name <> $1`,
+       and application_name like 'kandev%' and application_name not like 'kandev-presence-%' and application_name <> $1
+       and application_name not like $1 || '.%'`,
       [`kandev-${process.pid}`],
     );
     return rows.some(({ name }) => {
-      const pid = Number(/^kandev-(\d+)$/.exec(name)?.[1] ?? 0);
+      const pid = Number(/^kandev-(\d+)(?:\.|$)/.exec(name)?.[1] ?? 0);
       return pid === 0 || pidExists(pid);
     });
   }

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { Transform, Type } from 'class-transformer';
 import { ValidateIf, ValidateNested } from 'class-validator';
+import { IsRetryPolicy, RetryPolicyRequest } from '../../../common/retries/retry-policy.dto.js';
 import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
 import { IsFlag, IsOneOf, IsText } from '../../../common/validation/fields.decorator.js';
 import { PageQuery } from '../../../common/validation/page.dto.js';
@@ -139,6 +140,10 @@ class AgentTypeFields {
   @AreHostLabels()
   @ApiProperty({ required: false, ...HOST_LABELS, example: ['gpu'] })
   host_labels?: string[];
+
+  /** When its failed attempts are tried again; null: the server's own settings. A task may say otherwise. */
+  @IsRetryPolicy()
+  retry_policy?: RetryPolicyRequest | null;
 
   /** Runs of a disabled type are refused. */
   @MayBeAbsent()

@@ -1,4 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { RetryPolicyDto, ShowsRetryPolicy } from '../../../common/retries/retry-policy.dto.js';
 import {
   CREDENTIAL_MOUNTS,
   NETWORK_MODES,
@@ -70,6 +71,10 @@ export class AgentTypeDefinitionDto {
   /** Its agents run only on hosts that have all of these labels. */
   @ApiProperty({ type: [String], example: ['gpu'] })
   host_labels: string[];
+
+  /** When its failed attempts are tried again; null: the server's own settings. */
+  @ShowsRetryPolicy()
+  retry_policy: RetryPolicyDto | null;
 
   /** Runs of a disabled type are refused. */
   @ApiProperty({ example: true })

@@ -14,6 +14,7 @@ import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import { ETAG_HEADER, IfMatch, WithEtag } from '../../../common/http/etag.js';
 import type { OnceKey } from '../../../common/idempotency/idempotency.js';
 import { Once } from '../../../common/idempotency/once.decorator.js';
+import { toRetryPolicy } from '../../../common/retries/retry-policy.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
 import { pageRequest } from '../../../common/validation/page.dto.js';
 import { CreateAgentTypeCommand, UpdateAgentTypeCommand } from '../app/agent-type.crud.js';
@@ -83,6 +84,7 @@ export class AgentTypesController {
       inactivity_timeout_seconds: given.inactivity_timeout_seconds ?? null,
       wall_clock_timeout_seconds: given.wall_clock_timeout_seconds ?? null,
       host_labels: given.host_labels ?? [],
+      retry_policy: toRetryPolicy(given.retry_policy) ?? null,
       enabled: given.enabled ?? true,
     };
     return this.commands.execute(new CreateAgentTypeCommand(actor, name, fields, once));
@@ -112,8 +114,9 @@ export class AgentTypesController {
     @IfMatch() versions: number[] | null,
     @Body() body: UpdateAgentTypeRequest,
   ): Promise<AgentTypeDto> {
-    const { default_resources, ...rest } = body;
-    const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+    const { default_resources, retry_policy, ...rest } = body;
+    const plain = { ...rest, retry_policy: toRetryPolicy(retry_policy) };
+    const given = Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined));
     const changes = { ...given, ...(default_resources ? { default_resources: limits(default_resources) } : {}) };
     return this.commands.execute(new UpdateAgentTypeCommand(actor, typeId, changes, versions));
   }

@@ -37,7 +37,7 @@ export class ChangesController {
       [PATCH]: { schema: { type: 'string' } },
     },
   })
-  @ApiProblems(400, 401, [404, 'task.not_found', 'workspace.not_found'], [503, 'workspace.busy'])
+  @ApiProblems(400, 401, [404, 'task.not_found', 'workspace.not_found'], [503, 'workspace.busy', 'host.elsewhere'])
   async diff(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') taskId: string,
@@ -64,7 +64,7 @@ export class ChangesController {
     [404, 'task.not_found', 'workspace.not_found'],
     [409, 'run.live', 'idempotency.key_reused'],
     ...([413, 415] as const),
-    [503, 'workspace.busy'],
+    [503, 'workspace.busy', 'host.elsewhere'],
   )
   commit(
     @CurrentActor() actor: Actor,
@@ -92,7 +92,7 @@ export class ChangesController {
       ...(['push.secret_found', 'push.address_refused'] as const),
     ],
     ...([413, 415] as const),
-    [503, 'push.unreachable'],
+    [503, 'push.unreachable', 'host.elsewhere'],
   )
   push(@CurrentActor() actor: Actor, @IdParam('taskId') taskId: string, @Body() body?: PushRequest): Promise<PushDto> {
     return this.commands.execute(new PushWorkspaceCommand(actor, taskId, body?.force ?? false));

@@ -33,7 +33,7 @@ export class InputController {
     [409, 'run.not_running', 'agent.input_refused'],
     [413, 'agent.input_too_large'],
     415,
-    [503, 'agent.elsewhere'],
+    [503, 'agent.elsewhere', 'host.elsewhere'],
   )
   send(
     @CurrentActor() actor: Actor,

@@ -90,7 +90,13 @@ export class OutputController {
   })
   @ApiOkResponse({ description: 'The file.', content: BINARY, headers: FILE_HEADERS })
   @ApiResponse({ status: 206, description: 'The part that was asked for.', content: BINARY, headers: PART_HEADERS })
-  @ApiProblems(400, 401, [404, 'task.not_found', 'artifact.not_found'], [416, 'request.range_not_satisfiable'])
+  @ApiProblems(
+    400,
+    401,
+    [404, 'task.not_found', 'artifact.not_found'],
+    [416, 'request.range_not_satisfiable'],
+    [503, 'host.elsewhere'],
+  )
   async download(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') taskId: string,

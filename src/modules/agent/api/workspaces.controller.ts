@@ -47,7 +47,7 @@ export class WorkspacesController {
     [403, 'board.forbidden'],
     [404, 'task.not_found', 'workspace.not_found'],
     [409, 'run.live', 'workspace.removing'],
-    [503, 'workspace.rescue_failed', 'workspace.busy'],
+    [503, 'workspace.rescue_failed', 'workspace.busy', 'host.elsewhere'],
   )
   remove(@CurrentActor() actor: Actor, @IdParam('taskId') taskId: string): Promise<RemovalDto> {
     return this.commands.execute(new RemoveWorkspaceCommand(actor, taskId));

@@ -7,6 +7,7 @@ import type { AgentTypeVersionSchema } from '../domain/agent-type-version.entity
 import type { AgentTypeSchema } from '../domain/agent-type.entity.js';
 import type { ArtifactSchema } from '../domain/artifact.entity.js';
 import type { RescueSchema } from '../domain/rescue.entity.js';
+import type { UsageDaySchema, UsageTotalSchema } from '../domain/usage.entity.js';
 import type { WorkspaceSchema } from '../domain/workspace.entity.js';
 
 /** Tables of this module, for typed SQL. */
@@ -17,6 +18,8 @@ export type AgentDB = InferKyselyDB<
   | typeof ArtifactSchema
   | typeof WorkspaceSchema
   | typeof RescueSchema
+  | typeof UsageDaySchema
+  | typeof UsageTotalSchema
 >;
 
 /** Another server has taken the attempt over (or its task is gone): stop, and write nothing more. */
@@ -38,6 +41,7 @@ type ViewFields = Pick<
   | 'failure_code'
   | 'error_message'
   | 'result_summary'
+  | 'retry_after_seconds'
   | 'started_at'
   | 'stopped_at'
 >;
@@ -56,6 +60,7 @@ export function toView(
     failure_code: row.failure_code ?? null,
     error_message: row.error_message ?? null,
     result_summary: row.result_summary ?? null,
+    retry_after_seconds: row.retry_after_seconds ?? null,
     started_at: toTimestamp(row.started_at),
     stopped_at: toTimestamp(row.stopped_at),
   };

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely';
 import type { Actor } from '../../../common/auth/actor.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
+import type { RetryPolicy } from '../../../common/retries/retry-policy.js';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import type { CredentialMount, NetworkMode, Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
 import type { AgentType } from '../domain/agent-type.entity.js';
@@ -26,6 +27,8 @@ export interface AgentTypeFields {
   wall_clock_timeout_seconds: number | null;
   /** What the host has to have on its list, all of it. */
   host_labels: string[];
+  /** Null: the server's own settings. */
+  retry_policy: RetryPolicy | null;
   enabled: boolean;
 }
 
@@ -51,7 +54,9 @@ type Row = { [K in keyof Selectable<AgentDB['agent_types']>]: AgentType[K] | Sel
 
 type Written = Omit<Row, 'id' | 'name' | 'version' | 'created_at' | 'updated_at'>;
 /** Versions from before there were these fields have none of them. */
-type Newer = 'network' | 'allowed_hosts' | 'inactivity_timeout_seconds' | 'wall_clock_timeout_seconds' | 'host_labels';
+type Newer =
+  | ('network' | 'allowed_hosts' | 'inactivity_timeout_seconds' | 'wall_clock_timeout_seconds')
+  | ('host_labels' | 'retry_policy');
 
 /** All that can be written, of a row, an entity, or a version's `definition`; what is absent there as its default. */
 export function definitionOf(row: Omit<Written, Newer> & Partial<Pick<Written, Newer>>): AgentTypeFields {
@@ -69,6 +74,7 @@ export function definitionOf(row: Omit<Written, Newer> & Partial<Pick<Written, N
     inactivity_timeout_seconds: row.inactivity_timeout_seconds ?? null,
     wall_clock_timeout_seconds: row.wall_clock_timeout_seconds ?? null,
     host_labels: row.host_labels ?? [],
+    retry_policy: row.retry_policy ?? null,
   };
 }
 

@@ -11,8 +11,9 @@ import {
   GetProgressQuery,
   GetStartableAgentTypeQuery,
   type AgentProgress,
+  type StartableAgentType,
 } from '../contracts/agent.queries.js';
-import type { AgentInstanceView, Protocol, Runtime } from '../contracts/agent.types.js';
+import type { AgentInstanceView } from '../contracts/agent.types.js';
 import { type AgentDB, toView } from './agent-rows.js';
 
 @QueryHandler(FindAttemptAgentQuery)
@@ -56,11 +57,11 @@ export class GetStartableAgentTypeHandler implements IQueryHandler<GetStartableA
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  async execute({ name }: GetStartableAgentTypeQuery): Promise<{ name: string; runtime: Runtime; protocol: Protocol }> {
+  async execute({ name }: GetStartableAgentTypeQuery): Promise<StartableAgentType> {
     const type = await this.transactions
       .kysely<AgentDB>()
       .selectFrom('agent_types')
-      .select(['name', 'runtime', 'protocol', 'enabled'])
+      .select(['name', 'runtime', 'protocol', 'enabled', 'retry_policy'])
       .where('name', '=', name)
       .executeTakeFirst();
     if (!type) throw notFound('agent type');

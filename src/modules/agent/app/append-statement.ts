@@ -28,13 +28,13 @@ export function messageBatch(drafts: readonly MessageDraft[]): MessageBatch {
 /**
  * Gives the messages the next numbers of the task and puts them into the open segment, in one statement; returns the
  * last number, or no row where there is no open segment. With a `fence`, an update that returns its row, it is one
- * with that: where it finds no row, nothing is stored.
+ * with that, and returns what that does besides: where it finds no row, nothing is stored.
  */
-export function appendStatement(
+export function appendStatement<Fenced = unknown>(
   { task_id, run_id, agent_id }: MessageOrigin,
   { drafts, rows }: MessageBatch,
   fence?: Compilable,
-): RawBuilder<{ head_seq: number }> {
+): RawBuilder<{ head_seq: number } & Fenced> {
   const n = sql`${drafts.length}::bigint`;
   const task = sql`${task_id}::uuid`;
   return sql`
@@ -57,5 +57,5 @@ export function appendStatement(
         split_part(line.row, E'\t', 3)::timestamptz, split_part(line.row, E'\t', 4)::json
       from head, string_to_table(${rows}::text, E'\n') with ordinality as line (row, n)
     )
-    select head_seq from head`;
+    select head.head_seq ${fence ? sql`, fence.* from head, fence` : sql`from head`}`;
 }

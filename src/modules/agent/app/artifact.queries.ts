@@ -13,6 +13,7 @@ import { decodePosition } from '../../../common/validation/cursor.js';
 import { newestFirst, type Page, type PageRequest } from '../../../common/validation/page.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { AgentDB } from './agent-rows.js';
+import { HostPlaces } from './host-places.js';
 import { artifactFile, oldArtifactFile } from './artifact-paths.js';
 
 /** An artifact as clients see it. */
@@ -97,6 +98,7 @@ export class OpenArtifactHandler implements IQueryHandler<OpenArtifactQuery> {
   constructor(
     private readonly transactions: Transactions,
     private readonly queries: QueryBus,
+    private readonly hosts: HostPlaces,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -112,6 +114,7 @@ export class OpenArtifactHandler implements IQueryHandler<OpenArtifactQuery> {
         const handle = await open(path).catch(() => undefined);
         if (handle) return { handle, name: row.name, size: row.size, sha256: row.sha256 };
       }
+      await this.hosts.requireHere(row.host_id, 'This artifact');
       // Replaced between the look at the row and the look at the file: the row names another file now.
     }
     throw notFound('artifact');
@@ -121,9 +124,10 @@ export class OpenArtifactHandler implements IQueryHandler<OpenArtifactQuery> {
     const row = await this.transactions
       .kysely<AgentDB>()
       .selectFrom('artifacts')
-      .select(['id', 'name', 'size', 'sha256'])
-      .where('id', '=', id)
-      .where('task_id', '=', task_id)
+      .innerJoin('agent_instances as agent', 'agent.id', 'artifacts.agent_instance_id')
+      .select(['artifacts.id', 'name', 'size', 'sha256', 'agent.host_id'])
+      .where('artifacts.id', '=', id)
+      .where('artifacts.task_id', '=', task_id)
       .executeTakeFirst();
     if (!row) throw notFound('artifact');
     return row;

@@ -5,6 +5,7 @@ import { isShortage } from '../../../common/ops/shortage.js';
 import { Workers, type Worker } from '../../../common/ops/workers.js';
 import type { AttemptTask } from '../contracts/agent.commands.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
+import type { AttemptCaps } from '../contracts/usage.queries.js';
 import { AttemptFailure } from '../domain/outcome.js';
 import { Fenced } from './agent-rows.js';
 import { AttemptTools } from './attempt-tools.js';
@@ -14,6 +15,8 @@ import type { Claim } from './instance-lock.js';
 const MAX_FAILURES = 6; // in a row, of a kind nobody foresaw
 const CALM_MS = 60_000; // what comes after so long a time of going well is the first of its kind again
 const MAX_PAUSE_MS = 5_000;
+/** For what lies unread at the end; an agent that writes faster than we store is never caught up with. */
+const CATCH_UP_MS = 2_000;
 
 interface Supervised {
   claim: Claim;
@@ -26,6 +29,7 @@ interface Supervised {
 @Injectable()
 export class AttemptSupervisor implements OnModuleInit, Worker {
   readonly name = 'attempt-supervisor';
+  readonly roles = ['runner'] as const;
   private readonly logger = new Logger(AttemptSupervisor.name);
   private readonly byRun = new Map<string, Supervised>();
   private stopping = false;
@@ -41,6 +45,12 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
 
   start(): void {
     // attempts come by command
+  }
+
+  /** What agents have written so far is stored, and told to whoever follows, before connections end. */
+  async drain(): Promise<void> {
+    const caughtUp = Promise.all([...this.byRun.values()].map(({ attempt }) => attempt.caughtUp()));
+    await Promise.race([caughtUp, sleep(CATCH_UP_MS, undefined, { ref: false })]);
   }
 
   /** Lets go of every attempt; the agents live on. */
@@ -83,13 +93,26 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
     await supervised?.attempt.hold(held);
   }
 
+  /** What the run of the agent may still use, if this server looks after it. */
+  limitAgent(agentId: string, caps: AttemptCaps | null): void {
+    [...this.byRun.values()].find(({ claim }) => claim.agent_id === agentId)?.attempt.limit(caps);
+  }
+
+  /** The agents that this server looks after, each with its run. */
+  attempts(): { agent_id: string; run_id: string }[] {
+    return [...this.byRun].map(([run_id, { claim }]) => ({ agent_id: claim.agent_id, run_id }));
+  }
+
   /** Agents that this server looks after. */
   supervised(): string[] {
     return [...this.byRun.values()].map(({ claim }) => claim.agent_id);
   }
 
-  release(runId: string): void {
-    this.byRun.get(runId)?.letGo.abort();
+  /** Lets go of the run's attempt; says whether it was looked after here. */
+  release(runId: string): boolean {
+    const supervised = this.byRun.get(runId);
+    supervised?.letGo.abort();
+    return supervised !== undefined;
   }
 
   isSupervised(agentId: string): boolean {

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
@@ -30,5 +31,6 @@ export class AttemptTools {
     readonly artifacts: ArtifactCollector,
     readonly metrics: AgentMetrics,
     readonly redactors: Redactors,
+    readonly queries: QueryBus,
   ) {}
 }

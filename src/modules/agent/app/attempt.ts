@@ -1,7 +1,10 @@
 import { faultPoint } from '../../../common/ops/fault-points.js';
+import { GetAttemptCapsQuery } from '../../orchestrator/contracts/budget.queries.js';
 import type { AttemptTask } from '../contracts/agent.commands.js';
+import type { AttemptCaps } from '../contracts/usage.queries.js';
 import { AgentClock } from '../domain/agent-clock.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
+import { AttemptBudget } from '../domain/attempt-budget.js';
 import type { ContainerRuntime } from '../domain/container-runtime.js';
 import { AttemptFailure, type FailureCode, type Outcome } from '../domain/outcome.js';
 import type { Redactor } from '../domain/redaction.js';
@@ -27,8 +30,11 @@ export class Attempt {
   private stopping = false;
   /** Why the server itself has ended the agent; outlives an interruption between the kill and the end. */
   private killedFor: AttemptFailure | null = null;
+  /** While its output is read. */
+  private capture: OutputCapture | undefined;
   private readonly runtime: ContainerRuntime;
   private readonly clock: AgentClock;
+  private readonly budget = new AttemptBudget();
   private readonly holding: AttemptHold;
 
   constructor(
@@ -51,9 +57,19 @@ export class Attempt {
     const instance = await this.tools.journal.read(this.claim);
     if (instance.isLive()) {
       if (instance.stop_requested_at) this.stopWish.abort(new StopWished());
-      if (await this.isUp(instance, signal)) await this.follow(instance, signal);
+      const asked = this.askBudgets(instance); // while it is brought up; known before its output is read
+      asked.catch(() => undefined); // awaited where it is needed
+      if (await this.isUp(instance, signal)) {
+        await asked;
+        await this.follow(instance, signal);
+      }
     }
     await this.cleanUp(instance);
+  }
+
+  /** Resolves when what the agent has written by now is stored. */
+  async caughtUp(): Promise<void> {
+    await this.capture?.caughtUp();
   }
 
   /** This server looks after the attempt no more: what lives in this process for its agent ends. Of one that is over: nothing. */
@@ -80,9 +96,14 @@ export class Attempt {
     await this.holding.set(held, () => this.stopWish.signal.aborted);
   }
 
+  /** What it may use from now on; null: as much as it wants. */
+  limit(caps: AttemptCaps | null): void {
+    this.budget.hold(caps, this.clock.ran(Date.now()));
+  }
+
   /** Ends the agent at once for a reason of the server's own, which is in the row first: it outlives a kill. @throws Fenced */
-  async endFor(failure: AttemptFailure): Promise<void> {
-    if (BY_TIME.has(failure.code)) {
+  async endFor(failure: AttemptFailure, isTime = BY_TIME.has(failure.code)): Promise<void> {
+    if (isTime) {
       // One that is being stopped has its grace time, and one that has just ended by itself has kept within its time.
       if (this.stopWish.signal.aborted) return;
       if ((await this.runtime.inspect(this.claim.agent_id)).state !== 'running') return;
@@ -98,6 +119,10 @@ export class Attempt {
     this.killedFor ??= failure;
     await this.runtime.remove(this.claim.agent_id);
     await this.tools.journal.ended(this.claim, failed(this.killedFor), []);
+  }
+
+  private async askBudgets({ id, run_id }: AgentInstance): Promise<void> {
+    this.limit(await this.tools.queries.execute(new GetAttemptCapsQuery(id, run_id)));
   }
 
   /** Brings the agent up unless it is; false when that has ended the attempt. */
@@ -129,6 +154,7 @@ export class Attempt {
     const either = AbortSignal.any([signal, leaving.signal]);
     const { task_id, id: agent_id } = fresh;
     const capture = this.captureOf(fresh, await this.tools.redactors.of(fresh.id));
+    this.capture = capture;
     const { disk_bytes } = engineLimits(fresh.resource_limits ?? {});
     const unwatch = disk_bytes
       ? this.tools.diskWatch.watch({ task_id, agent_id, limit: disk_bytes }, (failure) => this.endFor(failure))
@@ -146,6 +172,7 @@ export class Attempt {
       const done = { killed_for: this.killedFor, stop_wished: this.stopWish.signal.aborted };
       await concludeAttempt({ claim: this.claim, tools: this.tools }, instance, await exited, done);
     } finally {
+      this.capture = undefined;
       unwatch?.();
       leaving.abort();
     }
@@ -156,15 +183,17 @@ export class Attempt {
     const { task_id, run_id, id: agent_id, stdout_offset, stderr_offset } = instance;
     const target = { task_id, run_id, agent_id, epoch: this.claim.epoch, stdout_offset, stderr_offset };
     const timeouts = effectiveTimeouts(instance, {}, config.agent);
+    this.budget.begin(instance);
     return new OutputCapture(target, {
       ...{ transactions, log, runDirectories, redactor },
-      breach: (failure) => this.endFor(failure),
+      breach: (failure, isTime) => this.endFor(failure, isTime),
       limits: { max_output_bytes: config.agent.max_output_bytes, ...timeouts },
       failures: {
         inactive: () => inactive(timeouts.inactivity_timeout_seconds, this.task),
         outOfTime: () => outOfTime(timeouts.wall_clock_timeout_seconds, this.task),
       },
       clock: this.clock,
+      budget: this.budget,
     });
   }
 

@@ -8,6 +8,7 @@ import { faultPoint } from '../../../common/ops/fault-points.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
+import { violatedConstraint } from '../../../common/persistence/database-errors.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import { LaunchAgentCommand } from '../contracts/agent.commands.js';
 import type { AgentInstanceView } from '../contracts/agent.types.js';
@@ -32,9 +33,11 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
   ) {}
 
   async execute(command: LaunchAgentCommand): Promise<AgentInstanceView> {
-    const instance = await this.transactions.run(
-      async (tx) => (await this.takeOver(tx, command)) ?? this.create(tx, command),
-    );
+    const instance = await this.transactions
+      .run(async (tx) => (await this.takeOver(tx, command)) ?? this.create(tx, command))
+      .catch((error: unknown) => {
+        throw violatedConstraint(error) === 'agent_instances_of_claim' ? fenced() : error;
+      });
     faultPoint('agent.row_created');
     if (instance.isLive()) this.supervisor.supervise(instance, command.task);
     return toView(instance);
@@ -42,9 +45,8 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
 
   private async takeOver(tx: Tx, { run_id, attempt, epoch }: LaunchAgentCommand): Promise<AgentInstance | null> {
     const instance = await tx.em.findOne(AgentInstance, { run_id, attempt }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-    if (instance && instance.epoch > epoch)
-      throw new DomainError('conflict', 'run.fenced', 'Another server has taken this run over.');
-    if (instance) instance.epoch = epoch;
+    if (instance && instance.epoch > epoch) throw fenced();
+    if (instance) Object.assign(instance, { epoch, host_id: this.config.host_id });
     return instance;
   }
 
@@ -60,6 +62,7 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
         run_id,
         attempt,
         epoch,
+        host_id: this.config.host_id,
         agent_type: type.name,
         agent_type_version: type.version,
         runtime: type.runtime,
@@ -94,4 +97,8 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
       },
     };
   }
+}
+
+function fenced(): DomainError {
+  return new DomainError('conflict', 'run.fenced', 'Another server has taken this run over, or it has ended.');
 }

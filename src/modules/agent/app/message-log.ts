@@ -45,19 +45,19 @@ export class MessageLog {
 
   /**
    * The same as a statement and transaction of its own: one round trip, planned once. Only together with the `fence`,
-   * an update that returns its row. Returns what tells streams of the messages; null where nothing was stored.
+   * an update that returns its row. Returns that, and what tells streams of the messages; null where nothing was stored.
    */
-  async appendFenced(
+  async appendFenced<Row>(
     transactions: Transactions,
-    fence: Compilable,
+    fence: Compilable<Row>,
     origin: MessageOrigin,
     batch: MessageBatch,
-  ): Promise<(() => void) | null> {
-    const statement = appendStatement(origin, batch, fence).compile(transactions.kysely<StreamDB>());
-    const answer = transactions.prepared<{ head_seq: number }>(statement);
+  ): Promise<{ row: Row; tell: () => void } | null> {
+    const statement = appendStatement<Row>(origin, batch, fence).compile(transactions.kysely<StreamDB>());
+    const answer = transactions.prepared<{ head_seq: number } & Row>(statement);
     setImmediate(() => faultPoint('output.committing')); // it is on its way, and nobody knows how it ends
     const [head] = await answer;
-    return head ? () => this.tell(origin, batch, head.head_seq) : null;
+    return head ? { row: head, tell: () => this.tell(origin, batch, head.head_seq) } : null;
   }
 
   private tell(origin: MessageOrigin, { drafts, texts }: MessageBatch, last: number): void {

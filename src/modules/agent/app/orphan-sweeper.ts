@@ -1,6 +1,6 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { sql } from 'kysely';
-import { WakeUp } from '../../../common/bus/wake-up.js';
+import { BackgroundLoop } from '../../../common/ops/background-loop.js';
 import { Workers, type Worker } from '../../../common/ops/workers.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { ContainerRuntimes } from '../domain/container-runtime.js';
@@ -19,10 +19,9 @@ const SWEEP_MS = 30_000;
 @Injectable()
 export class OrphanSweeper implements OnModuleInit, Worker {
   readonly name = 'orphan-sweeper';
+  readonly roles = ['runner'] as const;
   private readonly logger = new Logger(OrphanSweeper.name);
-  private readonly bell = new WakeUp();
-  private running: Promise<void> | undefined;
-  private stopping = false;
+  private readonly loop = new BackgroundLoop(OrphanSweeper.name, SWEEP_MS, () => this.round());
 
   constructor(
     private readonly transactions: Transactions,
@@ -37,20 +36,21 @@ export class OrphanSweeper implements OnModuleInit, Worker {
   }
 
   start(): void {
-    this.running = this.loop();
+    this.loop.start();
   }
 
-  async stop(): Promise<void> {
-    this.stopping = true;
-    this.bell.ring();
-    await this.running;
+  stop(): Promise<void> {
+    return this.loop.stop();
   }
 
-  private async loop(): Promise<void> {
-    while (!this.stopping) {
-      await this.sweep().catch((error: unknown) => this.logger.warn({ err: error }, 'sweeping failed; again later'));
-      if (!this.stopping) await this.bell.wait(SWEEP_MS);
-    }
+  /** Sweeps at once: something here may just have lost its owner. */
+  soon(): void {
+    this.loop.ring();
+  }
+
+  private async round(): Promise<number> {
+    await this.sweep().catch((error: unknown) => this.logger.warn({ err: error }, 'sweeping failed; again later'));
+    return SWEEP_MS;
   }
 
   private async sweep(): Promise<void> {

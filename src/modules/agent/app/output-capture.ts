@@ -47,6 +47,8 @@ export class OutputCapture {
   private storing: { to: Offsets; done: ReturnType<OutputStore['store']> } | undefined;
   private lookMs = POLL_MS;
   private ended = false;
+  /** Who waits until nothing is left to read. */
+  private readonly asked: (() => void)[] = [];
 
   constructor(
     private readonly target: CaptureTarget,
@@ -65,6 +67,14 @@ export class OutputCapture {
     this.bell.ring();
   }
 
+  /** Resolves when all that was written by now is stored, or nobody reads any more. */
+  caughtUp(): Promise<void> {
+    return new Promise((resolve) => {
+      this.asked.push(resolve);
+      this.bell.ring();
+    });
+  }
+
   /**
    * Reads until the agent has ended and the last byte is stored. An agent that breaks a limit is ended.
    * @throws Fenced when another server has taken over; the signal's reason when it aborts
@@ -77,7 +87,11 @@ export class OutputCapture {
       for (;;) {
         signal.throwIfAborted();
         const atEnd = this.ended; // before the read: what was written before the end is in it
+        const asked = this.asked.splice(0);
         const output = await this.reader.read(atEnd, this.limits.mayRead(this.reader.position));
+        if (output || this.storing) this.asked.push(...asked);
+        else for (const tell of asked) tell();
+        if (output) this.deps.budget?.reads(output.drafts.length);
         await this.limits.check(this.reader, atEnd);
         if (output) await this.pass(output, signal);
         else if (this.storing) await this.settle();
@@ -87,6 +101,7 @@ export class OutputCapture {
     } finally {
       unwatch();
       signal.removeEventListener('abort', onAbort);
+      for (const tell of this.asked.splice(0)) tell();
       await this.storing?.done.catch(() => undefined); // whoever goes on from the row must not overtake it
       await this.reader.close();
     }
@@ -97,7 +112,7 @@ export class OutputCapture {
     this.lookMs = FIRST_LOOK_MS;
     const batch = messageBatch(drafts); // before the wait, which gives it the time
     const tellBefore = await this.stored();
-    if (!isSame(this.at, from)) this.reader.position = this.at;
+    if (!isSame(this.at, from)) this.readAgain(this.at);
     else {
       this.storing = { to, done: this.store.store({ from, to, batch }, signal) };
       this.storing.done.catch(() => undefined); // awaited later
@@ -114,12 +129,18 @@ export class OutputCapture {
   /** When the batch on its way is stored; returns what tells streams of it. */
   private async stored(): Promise<(() => void) | undefined> {
     if (!this.storing) return undefined;
-    const { at, tell } = await this.storing.done;
+    const { at, tell, used } = await this.storing.done;
+    if (used) this.deps.budget?.count(used);
     // Another call under the same claim has got elsewhere: what lies between is read again.
-    if (!isSame(at, this.storing.to)) this.reader.position = at;
+    if (!isSame(at, this.storing.to)) this.readAgain(at);
     this.storing = undefined;
     this.at = at;
     return tell;
+  }
+
+  private readAgain(from: Offsets): void {
+    this.reader.position = from;
+    this.deps.budget?.begin({});
   }
 
   /** Until there may be something to read. */

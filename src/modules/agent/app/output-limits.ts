@@ -1,22 +1,27 @@
 import type { AgentClock } from '../domain/agent-clock.js';
+import type { AttemptBudget } from '../domain/attempt-budget.js';
 import { AttemptFailure } from '../domain/outcome.js';
 import type { Timeouts } from '../domain/timeouts.js';
 import type { Offsets, OutputReader } from './output-reader.js';
 
 /** What an agent's output is held to, and what happens to one that breaks it. */
 export interface LimitDeps {
-  /** A limit is broken: ends the agent at once. Called again when that has failed. */
-  breach: (failure: AttemptFailure) => Promise<void>;
+  /** A limit is broken: ends the agent at once, unless it is one of time and it ends anyway. Again when that has failed. */
+  breach: (failure: AttemptFailure, isTime?: boolean) => Promise<void>;
   limits: { max_output_bytes: number } & Timeouts;
   /** The limits' failures, in words. */
   failures: { inactive: () => AttemptFailure; outOfTime: () => AttemptFailure };
   /** Stands while the agent is paused. */
   clock: AgentClock;
+  /** What is left of the budgets that hold for the run. */
+  budget?: AttemptBudget;
 }
 
 /** Holds an agent to its limits while its output is read: how much it writes, how long it is silent, how long it runs. */
 export class OutputLimits {
   private broken = false;
+  /** A budget is used up: what the agent still writes is not stored. */
+  private usedUp = false;
 
   constructor(
     private readonly deps: LimitDeps,
@@ -28,7 +33,7 @@ export class OutputLimits {
 
   /** Whether more may be read; what is beyond the limit is not. */
   mayRead({ stdout, stderr }: Offsets): boolean {
-    return stdout + stderr < this.deps.limits.max_output_bytes;
+    return stdout + stderr < this.deps.limits.max_output_bytes && !this.usedUp;
   }
 
   /** To be called after each read, also of an agent that never stops talking. A broken limit ends it; what it wrote before is kept. */
@@ -42,7 +47,16 @@ export class OutputLimits {
     }
     if (sizes.stdout < position.stdout || sizes.stderr < position.stderr)
       await this.breach(new AttemptFailure('agent.output_truncated', 'The agent has cut off its own output.'));
+    await this.checkBudget(sizes, atEnd);
     if (!atEnd) await this.checkClock();
+  }
+
+  private async checkBudget({ stdout, stderr }: Offsets, atEnd: boolean): Promise<void> {
+    const { budget, clock } = this.deps;
+    const over = budget?.exceeded({ ran_ms: atEnd ? 0 : clock.ran(Date.now()), written_bytes: stdout + stderr });
+    if (!over || this.broken) return;
+    this.usedUp ||= !over.is_time;
+    await this.breach(new AttemptFailure('budget.exceeded', over.message), over.is_time);
   }
 
   private async checkClock(): Promise<void> {
@@ -59,9 +73,9 @@ export class OutputLimits {
     if (clock.silent(Date.now()) >= limit) await this.breach(failures.inactive());
   }
 
-  private async breach(failure: AttemptFailure): Promise<void> {
+  private async breach(failure: AttemptFailure, isTime?: boolean): Promise<void> {
     if (this.broken) return;
-    await this.deps.breach(failure);
+    await this.deps.breach(failure, isTime);
     this.broken = true;
   }
 }

@@ -9,7 +9,8 @@ import type { MessageLog, MessageOrigin } from './message-log.js';
 import type { Offsets } from './output-reader.js';
 import { progressColumns } from './progress-columns.js';
 import { RefusedOutput } from './refused-output.js';
-import { lastResult } from './result-columns.js';
+import { lastResult, lastRetryAfter } from './result-columns.js';
+import { COUNTED, usageColumns, type CountedRow } from './usage-columns.js';
 
 const FIRST_PAUSE_MS = 50;
 const MAX_PAUSE_MS = 1_000; // a database that is back is noticed within this
@@ -29,6 +30,13 @@ export interface StoredOutput {
   batch: MessageBatch;
 }
 
+/** What came of a batch. */
+export interface Stored {
+  at: Offsets;
+  tell: () => void;
+  used?: CountedRow;
+}
+
 /**
  * Stores batches of output: messages and offsets in one statement, which finds its row only under the same epoch and
  * at the same offsets. So it may be sent again whenever nobody knows what became of it.
@@ -45,10 +53,11 @@ export class OutputStore {
   /**
    * Stores the batch; waits as long as the database is away. Messages that it refuses are stored as log lines. Returns
    * where the output is stored up to by then: the batch's end, or where another call under the same claim has got to,
-   * such as one whose answer was lost. Streams are told by `tell`, after what has to be done first.
+   * such as one whose answer was lost. Streams are told by `tell`, after what has to be done first; `used` is what the
+   * agent has used by then, where it was this call that stored it.
    * @throws Fenced; the signal's reason when it aborts before the batch was known to be stored
    */
-  async store(output: StoredOutput, signal: AbortSignal): Promise<{ at: Offsets; tell: () => void }> {
+  async store(output: StoredOutput, signal: AbortSignal): Promise<Stored> {
     const { from, to } = output;
     let { batch } = output;
     for (let tries = 0, sift = false; ; tries++) {
@@ -56,10 +65,10 @@ export class OutputStore {
         faultPoint('output.read');
         if (sift) batch = await orLeave(this.sifted(output), signal);
         const fence = this.fence(from, to, batch);
-        const told = await orLeave(this.log.appendFenced(this.transactions, fence, this.target, batch), signal);
-        if (told) {
+        const stored = await orLeave(this.log.appendFenced(this.transactions, fence, this.target, batch), signal);
+        if (stored) {
           faultPoint('output.stored');
-          return { at: to, tell: told };
+          return { at: to, tell: stored.tell, used: stored.row };
         }
         const at = await orLeave(this.storedUpTo(), signal);
         if (at.stdout !== from.stdout || at.stderr !== from.stderr) return { at, tell: () => undefined };
@@ -93,14 +102,16 @@ export class OutputStore {
         stdout_offset: to.stdout,
         stderr_offset: to.stderr,
         ...lastResult(drafts),
+        ...lastRetryAfter(drafts),
         ...progressColumns(drafts),
+        ...usageColumns(drafts),
       })
       .where('id', '=', this.target.agent_id)
       .where('epoch', '=', this.target.epoch)
       .where('stdout_offset', '=', from.stdout)
       .where('stderr_offset', '=', from.stderr)
       .where((is) => is.exists(is.selectFrom('message_segments').where('closed_at', 'is', null)))
-      .returning('id');
+      .returning(COUNTED);
   }
 
   private async storedUpTo(): Promise<Offsets> {

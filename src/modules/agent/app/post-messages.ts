@@ -12,7 +12,8 @@ import { MessageLog, type MessageOrigin } from './message-log.js';
 import { postedMessages, type PostedMessages } from './posted-messages.js';
 import { progressColumns } from './progress-columns.js';
 import { Redactors } from './redactors.js';
-import { lastResult } from './result-columns.js';
+import { lastResult, lastRetryAfter } from './result-columns.js';
+import { usageColumns } from './usage-columns.js';
 
 /** What was appended to the task's stream. */
 export interface Posted {
@@ -79,7 +80,8 @@ export class PostMessagesHandler implements ICommandHandler<PostMessagesCommand>
         `The output of this attempt would be more than ${max} bytes (KANDEV_MAX_OUTPUT_BYTES). Nothing was stored.`,
       );
     }
-    const columns = { posted_bytes, ...lastResult(drafts), ...progressColumns(drafts) };
+    const told = { ...lastResult(drafts), ...lastRetryAfter(drafts), ...progressColumns(drafts) };
+    const columns = { posted_bytes, ...told, ...usageColumns(drafts) };
     await db.updateTable('agent_instances').set(columns).where('id', '=', agent_id).execute();
     return { task_id: row.task_id, run_id: row.run_id, agent_id };
   }

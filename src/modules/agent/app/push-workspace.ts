@@ -9,6 +9,7 @@ import { AttemptFailure } from '../domain/outcome.js';
 import { PushRefused, WorkTrees } from '../domain/work-trees.js';
 import type { AgentDB, WorkspaceRow } from './agent-rows.js';
 import { TaskSecrets } from './task-secrets.js';
+import { HostPlaces } from './host-places.js';
 import { noWorkspace, PATIENCE_MS } from './workspace-access.js';
 import { WorkspaceRecords } from './workspace-records.js';
 
@@ -24,7 +25,8 @@ export interface PushView {
 /**
  * Pushes what was committed to a task's branch to the task's repository, with the credentials of the actor.
  * @throws DomainError `task.not_found`, `board.forbidden`, `workspace.not_found`, `workspace.nothing_to_push`,
- *   `push.rejected`, `push.auth_failed`, `push.unreachable`, `push.secret_found`, `push.address_refused`
+ *   `push.rejected`, `push.auth_failed`, `push.unreachable`, `push.secret_found`, `push.address_refused`,
+ *   `host.elsewhere`
  */
 export class PushWorkspaceCommand extends Command<PushView> {
   constructor(
@@ -47,12 +49,14 @@ export class PushWorkspaceHandler implements ICommandHandler<PushWorkspaceComman
     private readonly records: WorkspaceRecords,
     private readonly secrets: TaskSecrets,
     private readonly trees: WorkTrees,
+    private readonly hosts: HostPlaces,
   ) {}
 
   async execute({ actor, task_id, force }: PushWorkspaceCommand): Promise<PushView> {
     await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
     const row = await this.records.read(task_id);
     if (!row) throw noWorkspace();
+    await this.hosts.requireHere(row.host_id, 'What this task has committed');
     const { of, lease } = pushable(row);
     const { user_id } = actor;
     const secrets = await this.secrets.of(task_id, user_id);

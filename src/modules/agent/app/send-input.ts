@@ -8,6 +8,7 @@ import { MAX_INPUT_BYTES, SendAgentInputCommand, type InputReceipt } from '../co
 import { RunDirectories } from '../domain/run-directory.js';
 import type { AgentDB } from './agent-rows.js';
 import { AttemptSupervisor } from './attempt-supervisor.js';
+import { HostPlaces } from './host-places.js';
 import { InputJournal } from './input-journal.js';
 
 /** To the agent first, then into the records: they tell of what was really sent. */
@@ -15,12 +16,14 @@ import { InputJournal } from './input-journal.js';
 export class SendAgentInputHandler implements ICommandHandler<SendAgentInputCommand> {
   private readonly logger = new Logger(SendAgentInputHandler.name);
 
+  // oxlint-disable-next-line max-params -- who may, which agent, where it is, and the record of it
   constructor(
     private readonly queries: QueryBus,
     private readonly transactions: Transactions,
     private readonly supervisor: AttemptSupervisor,
     private readonly runDirectories: RunDirectories,
     private readonly journal: InputJournal,
+    private readonly hosts: HostPlaces,
   ) {}
 
   async execute({ actor, task_id, data }: SendAgentInputCommand): Promise<InputReceipt> {
@@ -31,7 +34,8 @@ export class SendAgentInputHandler implements ICommandHandler<SendAgentInputComm
       const text = `The input is a line of ${bytes} bytes for the agent; ${MAX_INPUT_BYTES} is the most it can be.`;
       throw new DomainError('too_large', 'agent.input_too_large', text);
     }
-    const { id: agent_instance_id, run_id } = await this.findRunning(task_id);
+    const { id: agent_instance_id, run_id, host_id } = await this.findRunning(task_id);
+    await this.hosts.requireHere(host_id, 'The agent of this task');
     if (!this.supervisor.isSupervised(agent_instance_id)) throw notHere();
     if (!(await this.runDirectories.sendControl(agent_instance_id, line))) throw refused();
     const sent = { agent_id: agent_instance_id, actor, bytes };
@@ -43,11 +47,13 @@ export class SendAgentInputHandler implements ICommandHandler<SendAgentInputComm
   }
 
   /** @throws DomainError `run.not_running` */
-  private async findRunning(taskId: string): Promise<Pick<Selectable<AgentDB['agent_instances']>, 'id' | 'run_id'>> {
+  private async findRunning(
+    taskId: string,
+  ): Promise<Pick<Selectable<AgentDB['agent_instances']>, 'id' | 'run_id' | 'host_id'>> {
     const row = await this.transactions
       .kysely<AgentDB>()
       .selectFrom('agent_instances')
-      .select(['id', 'run_id'])
+      .select(['id', 'run_id', 'host_id'])
       .where('task_id', '=', taskId)
       .where('status', '=', 'RUNNING')
       .where('stop_requested_at', 'is', null)
@@ -63,7 +69,7 @@ function notHere(): DomainError {
   return new DomainError(
     'unavailable',
     'agent.elsewhere',
-    'This server does not look after the agent, or not yet. Try again in some seconds, or at the server that does.',
+    'This server does not look after the agent yet. Try again in some seconds.',
   );
 }
 

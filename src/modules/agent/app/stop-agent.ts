@@ -12,6 +12,7 @@ import { toView } from './agent-rows.js';
 import { AttemptSupervisor } from './attempt-supervisor.js';
 import { GetInstanceQuery, type InstanceDetails } from './instance.queries.js';
 import { InstanceJournal } from './instance-journal.js';
+import { OrphanSweeper } from './orphan-sweeper.js';
 
 @CommandHandler(StopAgentCommand)
 export class StopAgentHandler implements ICommandHandler<StopAgentCommand> {
@@ -30,10 +31,14 @@ export class StopAgentHandler implements ICommandHandler<StopAgentCommand> {
 
 @CommandHandler(ReleaseAgentCommand)
 export class ReleaseAgentHandler implements ICommandHandler<ReleaseAgentCommand> {
-  constructor(private readonly supervisor: AttemptSupervisor) {}
+  constructor(
+    private readonly supervisor: AttemptSupervisor,
+    private readonly sweeper: OrphanSweeper,
+  ) {}
 
+  /** What is left of an attempt that was declared lost meanwhile goes at once. */
   execute({ run_id }: ReleaseAgentCommand): Promise<void> {
-    this.supervisor.release(run_id);
+    if (this.supervisor.release(run_id)) this.sweeper.soon();
     return Promise.resolve();
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
-import { Housekeeping } from '../../../common/ops/housekeeping.js';
+import { Housekeeping, ON_ITS_HOST } from '../../../common/ops/housekeeping.js';
 
 const EVERY_MS = 3_600_000;
 /** A copy that is being made is written to all the time; one that was not for so long was cut off by a kill. */
@@ -19,7 +19,7 @@ export class TornCopies implements OnModuleInit {
 
   onModuleInit(): void {
     const run = (): Promise<void> => removeTornCopies(this.config.artifacts_directory);
-    this.housekeeping.add({ name: 'torn-copies', everyMs: EVERY_MS, run });
+    this.housekeeping.add({ name: 'torn-copies', roles: ON_ITS_HOST, everyMs: EVERY_MS, run });
   }
 }
 

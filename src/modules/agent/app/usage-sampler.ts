@@ -1,6 +1,6 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { sql } from 'kysely';
-import { WakeUp } from '../../../common/bus/wake-up.js';
+import { BackgroundLoop } from '../../../common/ops/background-loop.js';
 import { Workers, type Worker } from '../../../common/ops/workers.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { grown, type ResourceUsage } from '../domain/resource-usage.js';
@@ -20,12 +20,11 @@ const SHARE = 20; // a pass takes at most a twentieth of the time, however many 
 @Injectable()
 export class UsageSampler implements OnModuleInit, Worker {
   readonly name = 'usage-sampler';
+  readonly roles = ['runner'] as const;
   private readonly logger = new Logger(UsageSampler.name);
-  private readonly bell = new WakeUp();
+  private readonly loop = new BackgroundLoop(UsageSampler.name, SHORTEST_MS, () => this.round());
   /** What this process has counted of each agent. */
   private readonly counted = new Map<string, ResourceUsage>();
-  private running: Promise<void> | undefined;
-  private stopping = false;
 
   constructor(
     private readonly transactions: Transactions,
@@ -40,27 +39,22 @@ export class UsageSampler implements OnModuleInit, Worker {
   }
 
   start(): void {
-    this.running = this.loop();
+    this.loop.start();
   }
 
-  async stop(): Promise<void> {
-    this.stopping = true;
-    this.bell.ring();
-    await this.running;
+  stop(): Promise<void> {
+    return this.loop.stop();
   }
 
-  private async loop(): Promise<void> {
-    while (!this.stopping) {
-      const begun = performance.now();
-      await this.pass().catch((error: unknown) => this.logger.warn({ err: error }, 'sampling failed; again later'));
-      const took = performance.now() - begun;
-      if (!this.stopping) await this.bell.wait(Math.min(LONGEST_MS, Math.max(SHORTEST_MS, took * SHARE)));
-    }
+  private async round(): Promise<number> {
+    const begun = performance.now();
+    await this.pass().catch((error: unknown) => this.logger.warn({ err: error }, 'sampling failed; again later'));
+    return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, (performance.now() - begun) * SHARE));
   }
 
   private async pass(): Promise<void> {
     const ids = this.supervisor.supervised();
-    const sampled = ids.length === 0 ? [] : await this.looks.at(await this.read(ids), () => this.stopping);
+    const sampled = ids.length === 0 ? [] : await this.looks.at(await this.read(ids), () => this.loop.isStopping);
     this.count(sampled);
     const known = sampled.filter((sample): sample is Sampled & { usage: ResourceUsage } => sample.usage !== null);
     if (known.length > 0) await this.keep(known);

@@ -1,7 +1,5 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { sql } from 'kysely';
-import { CONFIG } from '../../../common/config/config.module.js';
-import type { Config } from '../../../common/config/config.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { LIVE_AGENT_STATUSES } from '../domain/agent-state.js';
@@ -9,11 +7,11 @@ import { AttemptFailure } from '../domain/outcome.js';
 import { TaskDisks, type TaskDisk } from '../domain/task-disks.js';
 import type { WorkTree } from '../domain/work-trees.js';
 import type { AgentDB, WorkspaceRow } from './agent-rows.js';
+import { HostPlaces } from './host-places.js';
 
-/** A task has no workspace (any more, or on this server). */
-export function noWorkspace(
-  text = 'This task has no workspace: it never ran, or its workspace was removed.',
-): DomainError {
+/** A task has no workspace (any more). */
+export function noWorkspace(): DomainError {
+  const text = 'This task has no workspace: it never ran, or its workspace was removed.';
   return new DomainError('not_found', 'workspace.not_found', text);
 }
 
@@ -45,7 +43,7 @@ export function busyOr(error: unknown): unknown {
 @Injectable()
 export class TaskWorkspaces {
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly hosts: HostPlaces,
     private readonly transactions: Transactions,
     private readonly disks: TaskDisks,
   ) {}
@@ -62,10 +60,10 @@ export class TaskWorkspaces {
     return row;
   }
 
-  /** Works with a workspace that is there. @throws DomainError `workspace.not_found`, `workspace.busy` */
+  /** Works with a workspace that is there. @throws DomainError `workspace.not_found`, `workspace.busy`, `host.elsewhere` */
   async with<T>(row: WorkspaceRow, work: (tree: WorkTree, disk: TaskDisk) => Promise<T>): Promise<T> {
-    if (row.host_id !== this.config.host_id) throw noWorkspace('The workspace of this task is on another server.');
     if (row.state !== 'READY') throw noWorkspace();
+    await this.hosts.requireHere(row.host_id, 'The workspace of this task');
     const using = this.disks.use(row.task_id, async (disk) => ({ value: await work(workTreeOf(row, disk), disk) }));
     const answer = await using.catch((error: unknown) => {
       throw busyOr(error);

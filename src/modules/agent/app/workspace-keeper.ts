@@ -5,7 +5,7 @@ import { SYSTEM } from '../../../common/auth/actor.js';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
-import { Housekeeping } from '../../../common/ops/housekeeping.js';
+import { Housekeeping, ON_ITS_HOST } from '../../../common/ops/housekeeping.js';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { FindTasksWithLiveRunQuery } from '../../orchestrator/contracts/run.queries.js';
@@ -57,7 +57,7 @@ export class WorkspaceKeeper implements OnModuleInit, OnModuleDestroy {
         .finally(() => (this.running = undefined));
       return Promise.resolve();
     };
-    this.housekeeping.add({ name: 'workspaces', everyMs: EVERY_MS, run });
+    this.housekeeping.add({ name: 'workspaces', roles: ON_ITS_HOST, everyMs: EVERY_MS, run });
   }
 
   async onModuleDestroy(): Promise<void> {

@@ -20,7 +20,7 @@ export interface InputReceipt {
  * Writes `{"type": "control", "action": "input", "timestamp", "data"}` as one line to the standard input of the task's
  * running agent: whole, or not at all. The data is kept nowhere; the stream and the audit log tell who has sent one.
  * @throws DomainError `task.not_found`, `board.forbidden`, `run.not_running`, `agent.input_refused`,
- *   `agent.input_too_large`, `agent.elsewhere`
+ *   `agent.input_too_large`, `agent.elsewhere`, `host.elsewhere`
  */
 export class SendAgentInputCommand extends Command<InputReceipt> {
   constructor(

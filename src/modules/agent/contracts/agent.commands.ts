@@ -62,9 +62,48 @@ export class HoldAgentCommand extends Command<AgentInstanceView> {
   }
 }
 
+/**
+ * Tells those who watch the task that the attempt of this instance is tried again, and when; once, however often it is
+ * asked. Nothing where there is no such instance any more.
+ */
+export class AnnounceRetryCommand extends Command<void> {
+  constructor(
+    readonly agent_id: string,
+    readonly next_attempt: number,
+    /** RFC 3339. */
+    readonly retry_at: string,
+    /** Why, and why not at once; for people. */
+    readonly reason: string,
+  ) {
+    super();
+  }
+}
+
 /** Lets go of an attempt that another server has taken over: nothing is stopped, nothing more is written. */
 export class ReleaseAgentCommand extends Command<void> {
   constructor(readonly run_id: string) {
+    super();
+  }
+}
+
+/**
+ * Ends an attempt as LOST whose host is dead: its agent can't be asked. The row's epoch is raised to `epoch`, so that
+ * whatever that host still writes is refused; where the host is back it removes what it has of the agent. Of an attempt
+ * that has ended, or was taken over with a higher epoch: nothing. Null: there is none, and none can be launched.
+ */
+export class DeclareAgentLostCommand extends Command<AgentInstanceView | null> {
+  constructor(
+    readonly attempt: {
+      run_id: string;
+      attempt: number;
+      task_id: string;
+      board_id: string;
+      agent_type: string;
+      host_id: string;
+    },
+    readonly epoch: number,
+    readonly message: string,
+  ) {
     super();
   }
 }

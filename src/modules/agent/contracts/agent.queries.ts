@@ -1,7 +1,8 @@
 import type { LogLevel, MessageType } from '../../../common/acp/acp-message.js';
 import type { StoredMessage } from '../../../common/acp/stored-message.js';
+import type { RetryPolicy } from '../../../common/retries/retry-policy.js';
 import { Query } from '../../../common/bus/contracts.js';
-import type { AgentInstanceView, Protocol, Runtime } from './agent.types.js';
+import type { AgentInstanceView, AgentStatus, Protocol, Runtime } from './agent.types.js';
 
 /** The instance of an attempt, or null while there is none. */
 export class FindAttemptAgentQuery extends Query<AgentInstanceView | null> {
@@ -13,6 +14,20 @@ export class FindAttemptAgentQuery extends Query<AgentInstanceView | null> {
   }
 }
 
+/** An attempt, and the claim under which it is looked after. */
+export interface ClaimedAttempt {
+  run_id: string;
+  attempt: number;
+  epoch: number;
+}
+
+/** Of these attempts, those whose agent runs or is paused, and is looked after by this process under that claim. */
+export class FindAttendedAttemptsQuery extends Query<{ run_id: string; status: AgentStatus }[]> {
+  constructor(readonly attempts: readonly ClaimedAttempt[]) {
+    super();
+  }
+}
+
 /** The newest instance of a task, or null. */
 export class FindLatestAgentQuery extends Query<AgentInstanceView | null> {
   constructor(readonly task_id: string) {
@@ -20,12 +35,21 @@ export class FindLatestAgentQuery extends Query<AgentInstanceView | null> {
   }
 }
 
+/** What is to be known of an agent type before a run of it is queued. */
+export interface StartableAgentType {
+  name: string;
+  runtime: Runtime;
+  protocol: Protocol;
+  /** When its failed attempts are tried again; null leaves it to the server's settings. */
+  retry_policy: RetryPolicy | null;
+}
+
 /**
  * An agent type that may be started.
  * @throws DomainError `agent_type.not_found`, `agent_type.disabled`, `agent_type.unsupported_protocol`,
  *   `agent_type.process_runtime_off`
  */
-export class GetStartableAgentTypeQuery extends Query<{ name: string; runtime: Runtime; protocol: Protocol }> {
+export class GetStartableAgentTypeQuery extends Query<StartableAgentType> {
   constructor(readonly name: string) {
     super();
   }
@@ -138,6 +162,25 @@ export class GetAgentTaskQuery extends Query<{ task_id: string } | null> {
 
 /** Whether the agent's runtime can hold it still; false where there is no such instance. */
 export class CanHoldAgentQuery extends Query<boolean> {
+  constructor(readonly agent_id: string) {
+    super();
+  }
+}
+
+/** Parts of a launch, as people are told of them. */
+export const LAUNCH_STEPS = ['preparation', 'clone', 'image_pull', 'launch'] as const;
+
+/** What a launch is at. */
+export interface LaunchProgress {
+  step: (typeof LAUNCH_STEPS)[number];
+  /** The server's own words, such as `cloning https://…, branch main`. */
+  message: string;
+  /** Percent of the step; null where nobody counts. */
+  percent: number | null;
+}
+
+/** What the server is at for an instance that does not run yet, as it was last told in its stream; null before that. */
+export class GetLaunchProgressQuery extends Query<LaunchProgress | null> {
   constructor(readonly agent_id: string) {
     super();
   }

@@ -48,6 +48,8 @@ export interface AgentInstanceView {
   failure_code: string | null;
   error_message: string | null;
   result_summary: string | null;
+  /** What its provider has asked for: not again before so many seconds; null where it has not. */
+  retry_after_seconds: number | null;
   started_at: string | null;
   stopped_at: string | null;
 }

@@ -17,6 +17,8 @@ export const AgentInstanceSchema = defineEntity({
     attempt: p.integer(),
     /** The claim that may write to this row; a write that names a lower one finds no row. */
     epoch: p.integer(),
+    /** The home whose engine has it; null for attempts from before hosts were told apart. */
+    host_id: p.uuid().nullable(),
     agent_type: p.string().length(100),
     /** Version of the agent type when the attempt began; null for attempts from before versions were kept. */
     agent_type_version: p.integer().nullable(),
@@ -61,6 +63,8 @@ export const AgentInstanceSchema = defineEntity({
     /** The last `result` that said `completed` or `failed`. */
     result_status: p.string().length(20).$type<'completed' | 'failed'>().nullable(),
     result_summary: p.text().nullable(),
+    /** What its provider has asked for, as the agent last told: not again before so many seconds. */
+    retry_after_seconds: p.float().columnType('double precision').nullable(),
     /** The last progress that the agent told of (0 to 100), what it was at, and when that was read … */
     progress: p.float().columnType('double precision').nullable(), // every number that JSON knows fits
     operation: p.string().length(500).nullable(),
@@ -75,6 +79,14 @@ export const AgentInstanceSchema = defineEntity({
     stderr_offset: p.bigint('number').defaultRaw('0'),
     /** Bytes of messages that the agent has posted over HTTP. */
     posted_bytes: p.bigint('number').defaultRaw('0'),
+    /** What the agent's own messages came to: how many, and the greatest sums of tokens and money that they told of. */
+    messages: p.bigint('number').defaultRaw('0'),
+    tokens_in: p.bigint('number').defaultRaw('0'),
+    tokens_out: p.bigint('number').defaultRaw('0'),
+    cost_usd: p.float().columnType('double precision').default(0),
+    /** How long it has run, by PostgreSQL's clock, which triggers keep: so many ms, and since then while it runs. */
+    ran_ms: p.bigint('number').defaultRaw('0'),
+    ran_since: p.datetime(3).nullable(),
     created_at: p.datetime(3).defaultRaw('now()'),
     updated_at: p
       .datetime(3)

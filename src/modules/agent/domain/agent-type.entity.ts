@@ -1,5 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import type { CredentialMount, NetworkMode, Protocol, ResourceLimits, Runtime } from '../contracts/agent.types.js';
+import type { RetryPolicy } from '../../../common/retries/retry-policy.js';
 import { imageReference } from './image-reference.js';
 
 export const AgentTypeSchema = defineEntity({
@@ -30,6 +31,8 @@ export const AgentTypeSchema = defineEntity({
     wall_clock_timeout_seconds: p.integer().nullable(),
     /** What the host has to have on its list, all of it; such as `gpu`. */
     host_labels: p.json<string[]>().defaultRaw(`'[]'`),
+    /** When its failed attempts are tried again; the server's own settings where absent. */
+    retry_policy: p.json<RetryPolicy>().nullable(),
     enabled: p.boolean().default(true),
     version: p.integer().version().default(1),
     created_at: p.datetime(3).defaultRaw('now()'),

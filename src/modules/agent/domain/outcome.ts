@@ -1,3 +1,4 @@
+import { FAILURE_CODES, type FailureCode } from '../../../common/retries/failure-codes.js';
 import type { AgentTrigger } from './agent-state.js';
 import {
   canBeOfLauncher,
@@ -9,34 +10,7 @@ import {
   type StartFailure,
 } from './start-failure.js';
 
-/** Why an attempt did not complete. Stable: clients and the retry decision match on these. */
-export const FAILURE_CODES = [
-  'agent.exit_code',
-  'agent.reported_failure',
-  'agent.oom_killed',
-  'agent.killed',
-  'agent.command_not_found',
-  'agent.inactive',
-  'agent.timeout',
-  'agent.disk_limit',
-  'agent.output_limit',
-  'agent.output_truncated',
-  'agent.stopped',
-  'agent.lost',
-  'agent.environment',
-  'image.unavailable',
-  'container.start_failed',
-  'container.sandbox_mismatch',
-  'engine.unavailable',
-  'workspace.clone_failed',
-  'workspace.repository_refused',
-  'workspace.too_large',
-  'workspace.disk_unavailable',
-  'credentials.unavailable',
-  'runtime.process_off',
-  'server.error',
-] as const;
-export type FailureCode = (typeof FAILURE_CODES)[number];
+export { FAILURE_CODES, type FailureCode };
 
 /** How an attempt ended. */
 export interface Outcome {

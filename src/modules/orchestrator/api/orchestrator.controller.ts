@@ -6,9 +6,11 @@ import { CurrentActor } from '../../../common/auth/auth.decorators.js';
 import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import type { OnceKey } from '../../../common/idempotency/idempotency.js';
 import { Once } from '../../../common/idempotency/once.decorator.js';
-import { GetOrchestratorStatusQuery, GetQueueQuery } from '../app/queue.queries.js';
+import { GetOrchestratorStatusQuery } from '../app/orchestrator-status.query.js';
+import { GetQueueQuery } from '../app/queue.queries.js';
 import { StartRunCommand } from '../contracts/run.commands.js';
-import { OrchestratorStatusDto, QueueDto, QueueQuery, TriggerRequest } from './orchestrator.dto.js';
+import { OrchestratorStatusDto } from './orchestrator-status.dto.js';
+import { QueueDto, QueueQuery, TriggerRequest } from './orchestrator.dto.js';
 import { RunReceiptDto } from './run.dto.js';
 import { START_PROBLEMS } from './start-problems.js';
 
@@ -41,7 +43,7 @@ export class OrchestratorController {
   }
 
   @Get('status')
-  @ApiOperation({ operationId: 'getOrchestratorStatus', summary: 'How the orchestrator is doing' })
+  @ApiOperation({ operationId: 'getOrchestratorStatus', summary: 'How the orchestrator and its hosts are doing' })
   @ApiOkResponse({ type: OrchestratorStatusDto, description: 'Numbers of this moment.' })
   @ApiProblems(401)
   status(): Promise<OrchestratorStatusDto> {
@@ -49,9 +51,14 @@ export class OrchestratorController {
   }
 
   @Get('queue')
-  @ApiOperation({ operationId: 'getQueue', summary: 'Queued tasks that you may see, in the order they are served' })
+  @ApiOperation({
+    operationId: 'getQueue',
+    summary: 'Queued tasks that you may see, in the order they are served',
+    description:
+      'Each with its place in the whole queue, when it will start as far as that is known, and what keeps it from it.',
+  })
   @ApiOkResponse({ type: QueueDto, description: 'A part of the queue.' })
-  @ApiProblems(400, 401)
+  @ApiProblems(400, 401, [503, 'request.too_slow'])
   async queue(@CurrentActor() actor: Actor, @Query() { limit, offset }: QueueQuery): Promise<QueueDto> {
     const { items, total } = await this.queries.execute(new GetQueueQuery(actor, limit, offset));
     return { tasks: items, total };

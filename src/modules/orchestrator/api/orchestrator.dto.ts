@@ -1,11 +1,10 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
 import { FromDigits, IsFlag, IsUuidText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
-import { EngineStatusDto } from './engine.dto.js';
-import { ORCHESTRATOR_STATUSES, type OrchestratorStatus, type QueuedRun } from '../app/queue.queries.js';
-
-const TASK = '019ac1a5-7c1e-7000-8000-000000000000';
-const RUN = '019ac1a5-7c1e-7000-8000-000000000001';
+import type { QueuedRun } from '../app/queue.queries.js';
+import { ESTIMATE_CONFIDENCES, type EstimateConfidence } from '../domain/start-estimate.js';
+import { RUN, TASK } from './run-fields.js';
+import { WaitingForDto } from './waiting-for.dto.js';
 
 @ApiSchema({ name: 'TriggerRun' })
 export class TriggerRequest {
@@ -20,37 +19,6 @@ export class TriggerRequest {
   @IsFlag()
   @ApiProperty({ required: false, example: false })
   force?: boolean;
-}
-
-@ApiSchema({ name: 'OrchestratorStatus' })
-export class OrchestratorStatusDto implements OrchestratorStatus {
-  /** `starting` before the first heartbeat, `stalled` when there was none for 20 seconds. */
-  @ApiProperty({ enum: ORCHESTRATOR_STATUSES, enumName: 'OrchestratorState', example: 'running' })
-  status: OrchestratorStatus['status'];
-
-  /** Agents of this server that are being started, running or stopped. */
-  @ApiProperty({ type: 'integer', example: 2 })
-  active_agents: number;
-
-  /** Queued runs, with those that wait for other tasks. */
-  @ApiProperty({ type: 'integer', example: 12 })
-  queued_tasks: number;
-
-  /** Since this server was started. */
-  @ApiProperty({ type: 'integer', example: 86400 })
-  uptime_seconds: number;
-
-  /** When this server has last looked after its runs; null while it has just started. */
-  @ApiProperty({ format: 'date-time', nullable: true, type: String, example: '2026-11-22T12:00:00.000Z' })
-  last_heartbeat: string | null;
-
-  /** The container engine; null while this server has just started and has not looked yet. */
-  @ApiProperty({ nullable: true, type: EngineStatusDto })
-  engine: EngineStatusDto | null;
-
-  /** What does not work as it should, in sentences; empty when all is well. */
-  @ApiProperty({ type: [String], example: ['The container engine does not answer: only agents without one can run.'] })
-  degraded: string[];
 }
 
 export class QueueQuery {
@@ -82,22 +50,35 @@ export class QueuedTaskDto implements QueuedRun {
   @ApiProperty({ format: 'date-time', example: '2026-11-22T12:00:00.000Z' })
   queued_at: string;
 
-  /** Passed by until every task that it depends on is completed. */
+  /** Passed by until every task that it depends on is completed, and there is room in its board's column. */
   @ApiProperty({ example: false })
   waits_for_tasks: boolean;
 
-  /** Place in the whole queue, 1 is next; null while it waits for other tasks. */
+  /** Place in the whole queue, 1 is next; null while it waits for other tasks or a time. */
   @ApiProperty({ type: 'integer', nullable: true, example: 3 })
   position: number | null;
 
-  /** Null while nothing is known to estimate it from. */
-  @ApiProperty({ format: 'date-time', nullable: true, type: String, example: null })
+  /**
+   * From how long runs of this agent type took on this board of late, what runs now, and the places that there are. Null
+   * where nothing sound can be said.
+   */
+  @ApiProperty({ format: 'date-time', nullable: true, type: String, example: '2026-11-22T12:04:30.000Z' })
   estimated_start: string | null;
+
+  /**
+   * How sure that is. `high`: each duration that it goes by is that of at least 10 runs that took about as long as each
+   * other; `medium`: of at least 5; `low`: of fewer, or of all lengths, or far behind in the queue; `none`: no estimate.
+   */
+  @ApiProperty({ enum: ESTIMATE_CONFIDENCES, enumName: 'EstimateConfidence', example: 'medium' })
+  estimate_confidence: EstimateConfidence;
+
+  @ApiProperty({ type: WaitingForDto })
+  waiting_for: WaitingForDto;
 }
 
 @ApiSchema({ name: 'Queue' })
 export class QueueDto {
-  /** In the order they are served; those that wait for other tasks come last. */
+  /** In the order they are served; those that wait for a time, and then those that wait for other tasks, come last. */
   @ApiProperty({ type: [QueuedTaskDto] })
   tasks: QueuedTaskDto[];
 

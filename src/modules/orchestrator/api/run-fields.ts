@@ -1,5 +1,5 @@
 import { TASK_STATES } from '../../task/contracts/task.types.js';
-import { RUN_STATES } from '../contracts/run.types.js';
+import { PARK_REASONS, RUN_STATES } from '../contracts/run.types.js';
 
 // What the DTOs of runs tell the API document again and again: examples, and the shapes of fields.
 
@@ -12,6 +12,8 @@ export const LATER = '2026-11-22T12:00:02.000Z';
 
 export const RUN_STATE = { enum: RUN_STATES, enumName: 'RunState' } as const;
 export const TASK_STATE = { enum: TASK_STATES, enumName: 'TaskState' } as const;
+/** Why a queued run is not taken from the queue yet. */
+export const PARKED_FOR = { enum: PARK_REASONS, enumName: 'ParkReason', nullable: true, example: null } as const;
 export const NULLABLE_UUID = { format: 'uuid', nullable: true, type: String } as const;
 export const NULLABLE_TIME = { format: 'date-time', nullable: true, type: String } as const;
 export const NULLABLE_TEXT = { nullable: true, type: String } as const;

@@ -1,7 +1,6 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import type { TaskState } from '../../task/contracts/task.types.js';
 import type { RunStatus } from '../app/run-status.query.js';
-import { WAIT_REASONS, type WaitingFor } from '../app/wait-reasons.js';
 import type { RunState } from '../contracts/run.types.js';
 import { ESTIMATE_BASES, type EstimateBasis } from '../domain/completion-estimate.js';
 import {
@@ -16,36 +15,7 @@ import {
   NULLABLE_TIME,
   NULLABLE_TEXT,
 } from './run-fields.js';
-
-@ApiSchema({ name: 'AwaitedTask' })
-export class AwaitedTaskDto {
-  @ApiProperty({ format: 'uuid', example: TASK })
-  task_id: string;
-
-  @ApiProperty({ example: 'Lay the ground' })
-  title: string;
-
-  @ApiProperty({ ...TASK_STATE, example: 'IN_PROGRESS' })
-  state: TaskState;
-}
-
-@ApiSchema({ name: 'WaitingFor' })
-export class WaitingForDto implements WaitingFor {
-  /**
-   * `dependencies`: tasks that are not completed; `disk`: this host has too little free disk; `capacity`: it runs as
-   * many agents as it may; `dispatch`: only to be taken from the queue, which is a matter of seconds.
-   */
-  @ApiProperty({ enum: WAIT_REASONS, enumName: 'WaitReason', example: 'dependencies' })
-  reason: WaitingFor['reason'];
-
-  /** Of `dependencies`: the tasks that have to be completed first. */
-  @ApiProperty({ type: [AwaitedTaskDto] })
-  tasks: AwaitedTaskDto[];
-
-  /** Place in the whole queue, 1 is next; null with `dependencies`: such runs are passed by. */
-  @ApiProperty({ type: 'integer', nullable: true, example: null })
-  position: number | null;
-}
+import { WaitingForDto } from './waiting-for.dto.js';
 
 @ApiSchema({ name: 'RunStatus' })
 export class RunStatusDto implements RunStatus {
@@ -61,7 +31,7 @@ export class RunStatusDto implements RunStatus {
   @ApiProperty({ ...RUN_STATE, nullable: true, example: 'RUNNING' })
   run_state: RunState | null;
 
-  /** What a queued run waits for; null when it does not, or there is no run. */
+  /** What a run that is queued or being started waits for; null when it does not, or there is no run. */
   @ApiProperty({ nullable: true, type: WaitingForDto })
   waiting_for: WaitingForDto | null;
 

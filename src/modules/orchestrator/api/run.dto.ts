@@ -3,8 +3,19 @@ import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
 import { IsText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
 import type { RunRecord } from '../app/run.queries.js';
 import type { RunReceipt } from '../contracts/run.commands.js';
-import type { RunState } from '../contracts/run.types.js';
-import { TASK, RUN, USER, TIME, LATER, RUN_STATE, NULLABLE_UUID, NULLABLE_TIME, NULLABLE_TEXT } from './run-fields.js';
+import type { ParkReason, RunState } from '../contracts/run.types.js';
+import {
+  TASK,
+  RUN,
+  USER,
+  TIME,
+  LATER,
+  RUN_STATE,
+  PARKED_FOR,
+  NULLABLE_UUID,
+  NULLABLE_TIME,
+  NULLABLE_TEXT,
+} from './run-fields.js';
 
 @ApiSchema({ name: 'StartRun' })
 export class StartRunRequest {
@@ -59,9 +70,20 @@ export class RunDto implements RunRecord {
   @ApiProperty({ type: 'integer', example: 1 })
   attempt: number;
 
+  /** How many it may have in all; null for runs from before that was kept. */
+  @ApiProperty({ type: 'integer', nullable: true, example: 3 })
+  max_attempts: number | null;
+
   /** Queued, and passed by until every task that it depends on is completed. */
   @ApiProperty({ example: false })
   waits_for_tasks: boolean;
+
+  /** Queued, but not taken from the queue before this time. */
+  @ApiProperty({ ...NULLABLE_TIME, example: null })
+  not_before: string | null;
+
+  @ApiProperty(PARKED_FOR)
+  parked_for: ParkReason | null;
 
   /** The user who started it; null when that account is gone. */
   @ApiProperty({ ...NULLABLE_UUID, example: USER })
@@ -71,7 +93,7 @@ export class RunDto implements RunRecord {
   @ApiProperty({ ...NULLABLE_TEXT, example: null })
   stop_reason: string | null;
 
-  /** Why a failed run failed; stable. */
+  /** Why a failed run failed, or the last attempt of one that goes on; stable. */
   @ApiProperty({ ...NULLABLE_TEXT, example: 'agent.exit_code' })
   failure_code: string | null;
 

@@ -93,7 +93,7 @@ export class RunsController {
   @Get('status')
   @ApiOperation({ operationId: 'getRunStatus', summary: "How a task's latest run goes, and what it waits for" })
   @ApiOkResponse({ type: RunStatusDto, description: 'Nulls where there was no run yet.' })
-  @ApiProblems(400, 401, NOT_FOUND)
+  @ApiProblems(400, 401, NOT_FOUND, [503, 'request.too_slow'])
   status(@CurrentActor() actor: Actor, @IdParam('taskId') taskId: string): Promise<RunStatusDto> {
     return this.queries.execute(new GetRunStatusQuery(actor, taskId));
   }

@@ -7,7 +7,7 @@ export const START_PROBLEMS = [
   [
     409,
     ...['run.already_live', 'run.task_not_startable', 'run.no_agent_type', 'task.archived'],
-    ...['agent_type.disabled', 'agent_type.process_runtime_off', 'idempotency.key_reused'],
+    ...['agent_type.disabled', 'agent_type.process_runtime_off', 'idempotency.key_reused', 'board.wip_limit'],
   ],
   413,
   415,

@@ -3,68 +3,151 @@ import { QueryBus } from '@nestjs/cqrs';
 import { sql } from 'kysely';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { ListAgentNeedsQuery } from '../../agent/contracts/agent.queries.js';
-import { NOBODY, type RunDB } from './run-rows.js';
+import { CLAIMABLE, USER } from './claim-fragments.js';
+import type { RunDB } from './run-rows.js';
 
-/** Keeps what the claim reads true, from the rows as they are: called every few seconds by whoever looks after the queue. */
+/** Runs in one statement: many may have waited for the same hour, and their locks are not to be held for long. */
+const BATCH = 500;
+
+/** Advisory locks: of who unparks, "park" in ASCII; of a board's shares, "shar", as the trigger `share_queue` takes it. */
+const PARK_LOCK = sql.raw('0x7061726b, 0');
+const SHARES_LOCK = sql.raw('0x73686172, hashtext(board_id::text)');
+
+/** Whether somebody has something to claim: of a share of a board, and of one of a user. */
+const BOARD_HAS = sql`exists (select from runs where ${CLAIMABLE} and runs.board_id = share.board_id)`;
+const USER_HAS = sql`exists (
+  select from runs where ${CLAIMABLE} and runs.board_id = share.board_id and ${USER} = share.user_id)`;
+
+/** Keeps what the claim reads true, from the rows as they are: called every now and then by who looks after the queue. */
 @Injectable()
 export class QueueUpkeep {
+  private copied = '';
+
   constructor(
     private readonly transactions: Transactions,
     private readonly queries: QueryBus,
   ) {}
 
-  /** Lets parked runs whose time has come back into the queue; says how many, and in how many ms the next one's comes. */
+  /**
+   * Lets parked runs whose time has come, by the database's clock, back into the queue; says how many, and in how many
+   * ms the next one's time comes. One process does, so that no two wait for each other's locks.
+   */
   async unpark(): Promise<{ unparked: number; next_ms: number | null }> {
-    const { numUpdatedRows } = await this.db()
-      .updateTable('runs')
-      .set({ not_before: null, parked_for: null, updated_at: sql<Date>`now()`, version: sql<number>`version + 1` })
-      .where('id', 'in', (due) =>
-        due
-          .selectFrom('runs')
-          .select('id')
-          .where('state', '=', 'QUEUED')
-          .where('not_before', '<=', sql<Date>`now()`)
-          .orderBy('id')
-          .forNoKeyUpdate()
-          .skipLocked(),
-      )
-      .executeTakeFirst();
-    const next = await this.db()
-      .selectFrom('runs')
-      .select(sql<number>`extract(epoch from not_before - now())::float8 * 1000`.as('ms'))
-      .where('state', '=', 'QUEUED')
-      .where('not_before', 'is not', null)
-      .orderBy('not_before')
-      .limit(1)
-      .executeTakeFirst();
-    return { unparked: Number(numUpdatedRows), next_ms: next ? Math.max(0, next.ms) : null };
+    for (let before = 0; ; before += BATCH) {
+      const { rows } = await sql<{ unparked: number; next_ms: number | null }>`
+        with turn as materialized (
+          select pg_try_advisory_xact_lock(${PARK_LOCK}) as mine
+        ), due as materialized (
+          select id from runs where state = 'QUEUED' and not_before <= now() and (select mine from turn)
+          order by not_before limit ${BATCH} for no key update skip locked
+        ), unparked as (
+          update runs set not_before = null, parked_for = null, updated_at = now(), version = version + 1
+          from due where runs.id = due.id returning runs.id
+        )
+        select (select count(*) from unparked)::int as unparked, (
+          select extract(epoch from not_before - now())::float8 * 1000 from runs
+          where state = 'QUEUED' and not_before > now() order by not_before limit 1
+        ) as next_ms`.execute(this.db());
+      const { unparked, next_ms } = rows[0]!;
+      if (unparked < BATCH) return { unparked: before + unparked, next_ms };
+    }
   }
 
-  /** What agents of each type take, as the types say now. */
+  /** What agents of each type take, as the types say now; written only where that differs from what was written last. */
   async copyNeeds(): Promise<void> {
-    const needs = await this.queries.execute(new ListAgentNeedsQuery());
+    const needs = JSON.stringify(await this.queries.execute(new ListAgentNeedsQuery()));
+    if (needs === this.copied) return;
     await sql`
       insert into agent_type_needs as needs (agent_type, memory_bytes, cpus, host_labels)
       select agent_type, memory_bytes, cpus, array(select jsonb_array_elements_text(host_labels))
-      from jsonb_to_recordset(${JSON.stringify(needs)}::jsonb)
+      from jsonb_to_recordset(${needs}::jsonb)
         as given (agent_type text, memory_bytes bigint, cpus double precision, host_labels jsonb)
       order by agent_type
       on conflict (agent_type) do update set memory_bytes = excluded.memory_bytes, cpus = excluded.cpus,
         host_labels = excluded.host_labels, updated_at = now()
       where (needs.memory_bytes, needs.cpus, needs.host_labels)
         is distinct from (excluded.memory_bytes, excluded.cpus, excluded.host_labels)`.execute(this.db());
+    this.copied = needs;
+  }
+
+  /** Forgets what was copied last: the next {@link copyNeeds} compares with the rows. */
+  recopyNeeds(): Promise<void> {
+    this.copied = '';
+    return this.copyNeeds();
   }
 
   /**
-   * Shares of who has nothing queued rest, so that a claim does not look at them; those of who has do not. A run that is
-   * queued just then makes its share wait again by itself, or is found here the next time.
+   * Shares of who has nothing to claim rest, so that a claim does not look at them; those of who has are there and do
+   * not. The triggers see to the second by themselves; says how many they have missed.
    */
-  async alignShares(): Promise<void> {
+  async alignShares(): Promise<number> {
+    await this.restShares();
+    return this.wakeShares();
+  }
+
+  /** Under each board's lock, so that no run is being queued there that the second look does not see. */
+  private restShares(): Promise<void> {
+    return this.transactions.run(async (tx) => {
+      const db = tx.kysely<RunDB>();
+      const { rows } = await sql<{ board_id: string }>`
+        select board_id from (
+          select board_id from board_shares share where waiting and not ${BOARD_HAS}
+          union select board_id from user_shares share where waiting and not ${USER_HAS}
+          order by board_id limit ${BATCH}
+        ) idle where pg_try_advisory_xact_lock(${SHARES_LOCK})`.execute(db);
+      if (rows.length === 0) return;
+      const boards = rows.map(({ board_id }) => board_id);
+      await sql`
+        update board_shares set waiting = false where board_id in (
+          select board_id from board_shares share
+          where board_id = any(${boards}::uuid[]) and waiting and not ${BOARD_HAS} for no key update skip locked
+        )`.execute(db);
+      await sql`
+        update user_shares set waiting = false where (board_id, user_id) in (
+          select board_id, user_id from user_shares share
+          where board_id = any(${boards}::uuid[]) and waiting and not ${USER_HAS} for no key update skip locked
+        )`.execute(db);
+    });
+  }
+
+  /** Finds who has something to claim by leaps through the index, however much each has. */
+  private async wakeShares(): Promise<number> {
     const db = this.db();
-    const queued = sql`select from runs where runs.state = 'QUEUED' and runs.board_id = share.board_id`;
-    const theirs = sql`${queued} and coalesce(runs.requested_by, ${NOBODY}::uuid) = share.user_id`;
-    await sql`update board_shares share set waiting = not waiting where waiting <> exists (${queued})`.execute(db);
-    await sql`update user_shares share set waiting = not waiting where waiting <> exists (${theirs})`.execute(db);
+    const claimants = sql`
+      with recursive claimant as (
+        (select board_id, ${USER} as user_id from runs where ${CLAIMABLE} order by board_id, ${USER} limit 1)
+        union all
+        select next.board_id, next.user_id from claimant cross join lateral (
+          select board_id, ${USER} as user_id from runs
+          where ${CLAIMABLE} and (board_id, ${USER}) > (claimant.board_id, claimant.user_id)
+          order by board_id, ${USER} limit 1
+        ) next
+      )`;
+    const boards = await sql`
+      ${claimants}
+      insert into board_shares as share (board_id, pass, turn_pass)
+      select distinct board_id, service.at, service.at
+      from claimant join boards on boards.id = board_id,
+        (select coalesce(max(turn_pass), 0) as at from board_shares) service
+      where not exists (select from board_shares known where known.board_id = claimant.board_id and waiting)
+      order by board_id
+      on conflict (board_id) do update set waiting = true, pass = greatest(share.pass, excluded.pass),
+        turn_pass = greatest(share.turn_pass, excluded.turn_pass)`.execute(db);
+    const users = await sql`
+      ${claimants}
+      insert into user_shares as share (board_id, user_id, pass, turn_pass)
+      select board_id, user_id, service.at, service.at
+      from claimant join boards on boards.id = board_id cross join lateral (
+        select coalesce(max(turn_pass), 0) as at from user_shares other where other.board_id = claimant.board_id
+      ) service
+      where not exists (
+        select from user_shares known
+        where known.board_id = claimant.board_id and known.user_id = claimant.user_id and waiting
+      )
+      order by board_id, user_id
+      on conflict (board_id, user_id) do update set waiting = true, pass = greatest(share.pass, excluded.pass),
+        turn_pass = greatest(share.turn_pass, excluded.turn_pass)`.execute(db);
+    return Number(boards.numAffectedRows ?? 0) + Number(users.numAffectedRows ?? 0);
   }
 
   private db() {

@@ -1,83 +1,31 @@
+import { Inject } from '@nestjs/common';
 import { QueryBus, QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
-import { sql } from 'kysely';
 import type { Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
+import { CONFIG } from '../../../common/config/config.module.js';
+import type { Config } from '../../../common/config/config.js';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
-import { GetDiskQuery } from '../../agent/contracts/disk.queries.js';
-import { GetEngineQuery, type EngineStatus } from '../../agent/contracts/engine.queries.js';
 import { ListVisibleBoardsQuery } from '../../task/contracts/task.queries.js';
-import { hostTroubles } from '../domain/host-troubles.js';
-import { RunClaims } from './run-claims.js';
-import { LEASE_SECONDS, type RunDB } from './run-rows.js';
-
-/** `starting` before the first heartbeat, `stalled` when there was none for as long as a lease holds. */
-export const ORCHESTRATOR_STATUSES = ['starting', 'running', 'stalled'] as const;
-
-/** How the orchestrator of this server is doing. */
-export interface OrchestratorStatus {
-  status: (typeof ORCHESTRATOR_STATUSES)[number];
-  active_agents: number;
-  queued_tasks: number;
-  uptime_seconds: number;
-  last_heartbeat: string | null;
-  /** Null while this server has just started and has not looked yet. */
-  engine: EngineStatus | null;
-  /** What does not work as it should, in sentences; empty when all is well. */
-  degraded: string[];
-}
-
-export class GetOrchestratorStatusQuery extends Query<OrchestratorStatus> {}
-
-@QueryHandler(GetOrchestratorStatusQuery)
-export class GetOrchestratorStatusHandler implements IQueryHandler<GetOrchestratorStatusQuery> {
-  constructor(
-    private readonly transactions: Transactions,
-    private readonly claims: RunClaims,
-    private readonly queries: QueryBus,
-  ) {}
-
-  async execute(): Promise<OrchestratorStatus> {
-    const { queued } = await this.transactions
-      .kysely<RunDB>()
-      .selectFrom('runs')
-      .select((by) => by.fn.countAll<number>().as('queued'))
-      .where('state', '=', 'QUEUED')
-      .executeTakeFirstOrThrow();
-    const heard = this.claims.heardFrom();
-    const status = statusOf(heard, Date.now());
-    const engine = await this.queries.execute(new GetEngineQuery());
-    return {
-      status,
-      active_agents: await this.claims.countHeld(),
-      queued_tasks: queued,
-      uptime_seconds: Math.floor(process.uptime()),
-      last_heartbeat: toTimestamp(heard),
-      engine,
-      degraded: [
-        ...(status === 'stalled' ? ['The orchestrator has not looked after its runs for a while.'] : []),
-        ...hostTroubles(engine, await this.queries.execute(new GetDiskQuery())),
-      ],
-    };
-  }
-}
-
-function statusOf(heard: Date | null, now: number): OrchestratorStatus['status'] {
-  if (heard === null) return 'starting';
-  return now - heard.getTime() < LEASE_SECONDS * 1000 ? 'running' : 'stalled';
-}
+import type { EstimateConfidence } from '../domain/start-estimate.js';
+import type { WaitingFor } from '../domain/waiting-for.js';
+import { readPage, type QueuePage } from './queue-page.js';
+import type { RunDB } from './run-rows.js';
+import { WaitReasons } from './wait-reasons.js';
 
 export interface QueuedRun {
   task_id: string;
   run_id: string;
   priority: number;
   queued_at: string;
-  /** Passed by until the tasks that its task depends on are completed. */
+  /** Passed by until the tasks that its task depends on are completed, or there is room in its column. */
   waits_for_tasks: boolean;
-  /** 1 is next, of all that are queued, whoever sees them; null while it waits for other tasks. */
+  /** 1 is next, of all that are queued, whoever sees them; null while it waits for other tasks or a time. */
   position: number | null;
-  /** Null: nothing is known yet to estimate it from. */
+  /** Null: nothing sound can be said. */
   estimated_start: string | null;
+  estimate_confidence: EstimateConfidence;
+  waiting_for: WaitingFor;
 }
 
 /** A part of a list that has no cursor: it moves too fast for one. */
@@ -86,7 +34,10 @@ export interface QueuePart {
   total: number;
 }
 
-/** The queue as far as the actor may see it, in the order it is served; what waits for other tasks comes last. */
+/**
+ * The queue as far as the actor may see it, in the order it is served; what waits for a time, and then what waits for
+ * other tasks, comes last. @throws DomainError `request.too_slow`
+ */
 export class GetQueueQuery extends Query<QueuePart> {
   constructor(
     readonly actor: Actor,
@@ -102,24 +53,26 @@ export class GetQueueHandler implements IQueryHandler<GetQueueQuery> {
   constructor(
     private readonly transactions: Transactions,
     private readonly queries: QueryBus,
+    private readonly reasons: WaitReasons,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   async execute({ actor, limit, offset }: GetQueueQuery): Promise<QueuePart> {
     const boards = await this.queries.execute(new ListVisibleBoardsQuery(actor));
-    const nth = sql<number>`row_number() over (order by waits_for_tasks, priority desc, queued_at, id)::int`;
-    let queued = this.transactions.kysely<RunDB>().selectFrom((from) =>
-      from
-        .selectFrom('runs')
-        .select(['id', 'task_id', 'board_id', 'priority', 'queued_at', 'waits_for_tasks', nth.as('place')])
-        .where('state', '=', 'QUEUED')
-        .as('queue'),
+    const { places, rows, total, state, now } = await this.transactions.fenced<RunDB, QueuePage>((db) =>
+      readPage(db, { boards, limit, offset, lost_seconds: this.config.orchestrator.host_lost_seconds }),
     );
-    if (boards !== 'all') queued = queued.where('board_id', '=', sql<string>`any(${boards}::uuid[])`);
-    const { total } = await queued.select((by) => by.fn.countAll<number>().as('total')).executeTakeFirstOrThrow();
-    const rows = await queued.selectAll().orderBy('place').limit(limit).offset(offset).execute();
-    const items = rows.map(({ id, task_id, priority, queued_at, waits_for_tasks, place }) => ({
-      ...{ task_id, run_id: id, priority, queued_at: toTimestamp(queued_at), waits_for_tasks },
-      ...{ position: waits_for_tasks ? null : place, estimated_start: null },
+    const found = new Map(rows.map((row) => [row.id, row]));
+    const page = places.flatMap((place) => {
+      const row = found.get(place.id); // undefined: it has left the queue meanwhile
+      return row ? [{ ...place, ...row }] : [];
+    });
+    const waits = await this.reasons.ofAll(page, state);
+    const items = page.map(({ id, task_id, priority, queued_at, waits_for_tasks, position, start }, index) => ({
+      ...{ task_id, run_id: id, priority, queued_at: toTimestamp(queued_at), waits_for_tasks, position },
+      estimated_start: start && new Date(now.getTime() + start.in_ms).toISOString(),
+      estimate_confidence: start?.confidence ?? ('none' as const),
+      waiting_for: waits[index]!,
     }));
     return { items, total };
   }

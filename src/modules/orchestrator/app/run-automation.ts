@@ -2,7 +2,7 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { Actor } from '../../../common/auth/actor.js';
 import { NotYet, OutboxHandlers, type DeliveredEvent } from '../../../common/bus/outbox-handlers.js';
-import { DomainError } from '../../../common/errors/domain-error.js';
+import { DomainError, type ErrorKind } from '../../../common/errors/domain-error.js';
 import { AgentCompletedEvent, AgentFailedEvent, AgentStartedEvent } from '../../agent/contracts/agent.events.js';
 import { TaskCreatedEvent, TaskStateChangedEvent } from '../../task/contracts/task.events.js';
 import { SettleRunCommand } from '../../task/contracts/task.commands.js';
@@ -13,6 +13,9 @@ import { RunStateChangedEvent } from '../contracts/run.events.js';
 import { RunSync } from './sync-run.js';
 
 const ENDS: ReadonlySet<TaskState> = new Set(['COMPLETED', 'FAILED', 'CANCELLED']);
+
+/** Kinds of errors that say nothing of what was asked for: the same may be well in a moment. */
+const PASSES: ReadonlySet<ErrorKind> = new Set(['unavailable', 'too_many_requests', 'internal']);
 
 /** What the orchestrator does when it hears of something. Each handler reads the rows as they are: repeats are harmless. */
 @Injectable()
@@ -85,12 +88,12 @@ export class RunAutomation implements OnModuleInit {
     }
   }
 
-  /** A refusal is final, so it is logged; anything else is tried again by the outbox. */
+  /** A refusal is final, so it is logged; what passes, and anything else, is tried again by the outbox. */
   private async orLog(task_id: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
-      if (!(error instanceof DomainError)) throw error;
+      if (!(error instanceof DomainError) || PASSES.has(error.kind)) throw error;
       this.logger.log({ task_id, code: error.code }, `nothing to do for the task: ${error.message}`);
     }
   }

@@ -1,10 +1,11 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import { sql } from 'kysely';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import type { RunState } from '../contracts/run.types.js';
-import { claimStatement, type Claimer } from './claim-statement.js';
+import { claimStatement } from './claim-statement.js';
+import { RunMetrics } from './run-metrics.js';
 import { LEASE_OWNER, LEASE_SECONDS, type ClaimedRun, type RunDB } from './run-rows.js';
 
 const CLAIMED = [
@@ -23,8 +24,8 @@ const CLAIMED = [
 /** Live and dispatched: these have a host and a lease. */
 export const HELD_STATES = ['STARTING', 'RUNNING', 'PAUSED', 'STOPPING'] as const satisfies readonly RunState[];
 
-/** Advisory lock of who claims alone; the number is "queue" in ASCII. */
-const CLAIM_LOCK = 0x71_75_65_75_65;
+/** Lock not available; see {@link claimStatement}. */
+const GAVE_UP = '55P03';
 
 const leaseEnd = sql<Date>`now() + make_interval(secs => ${LEASE_SECONDS})`;
 const now = sql<Date>`now()`;
@@ -37,27 +38,22 @@ export class RunClaims {
   constructor(
     private readonly transactions: Transactions,
     @Inject(CONFIG) private readonly config: Config,
+    @Optional() private readonly metrics?: RunMetrics,
   ) {}
 
   /**
-   * Takes the run that is next for this host; undefined when there is none that it may take. In one statement beside
-   * others, where that finds one; else one after the other, which keeps limits that hosts share, and finds what others
-   * stood in the way of. See {@link claimStatement}.
+   * Takes the run that is next for this host; undefined when there is none that it may take, or others have kept what
+   * is next locked for a second: the next poll asks again. See {@link claimStatement}.
    */
   async claimNext(): Promise<ClaimedRun | undefined> {
     const claimer = { host_id: this.config.host_id, lease_owner: LEASE_OWNER, lease_seconds: LEASE_SECONDS };
-    const statement = claimStatement(claimer, 'beside_others').compile(this.db());
-    const [run] = await this.transactions.prepared<ClaimedRun>(statement);
-    return run ?? this.claimAlone(claimer);
-  }
-
-  private claimAlone(claimer: Claimer): Promise<ClaimedRun | undefined> {
-    return this.transactions.run(async (tx) => {
-      const db = tx.kysely<RunDB>();
-      await sql`select pg_advisory_xact_lock(${CLAIM_LOCK})`.execute(db);
-      const { rows } = await claimStatement(claimer, 'alone').execute(db); // sees what those before have claimed
-      return rows[0];
+    const statement = claimStatement(claimer).compile(this.db());
+    const [run] = await this.transactions.prepared<ClaimedRun>(statement).catch((error: unknown) => {
+      if ((error as { code?: string }).code === GAVE_UP) return [];
+      throw error;
     });
+    if (run) this.metrics?.claimed(run);
+    return run;
   }
 
   /**
@@ -92,6 +88,17 @@ export class RunClaims {
       .execute();
     this.lastHeartbeat = new Date();
     return held;
+  }
+
+  /** The run, if this process holds it. */
+  held(runId: string): Promise<ClaimedRun | undefined> {
+    return this.db()
+      .selectFrom('runs')
+      .select(CLAIMED)
+      .where('id', '=', runId)
+      .where('lease_owner', '=', LEASE_OWNER)
+      .where('state', 'in', HELD_STATES)
+      .executeTakeFirst();
   }
 
   /** When this process has last extended its leases; null while it never has. */

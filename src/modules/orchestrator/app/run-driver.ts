@@ -3,18 +3,27 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { faultPoint } from '../../../common/ops/fault-points.js';
 import { SYSTEM } from '../../../common/auth/actor.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
-import { LaunchAgentCommand, StopAgentCommand } from '../../agent/contracts/agent.commands.js';
-import { FindAttemptAgentQuery } from '../../agent/contracts/agent.queries.js';
+import { LaunchAgentCommand, ReleaseAgentCommand, StopAgentCommand } from '../../agent/contracts/agent.commands.js';
+import { FindAttemptAgentQuery, FindAttendedAttemptsQuery } from '../../agent/contracts/agent.queries.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import { RunHolds } from './hold-run.js';
 import { LaunchGate } from './launch-gate.js';
 import type { ClaimedRun } from './run-rows.js';
 import { RunSync } from './sync-run.js';
 
+/** States in which nothing is to be done for a run whose agent is in the same one. */
+const CALM: ReadonlySet<string> = new Set(['RUNNING', 'PAUSED']);
+/** How long that is believed: somebody may have paused a container at its engine. */
+const LOOK_AGAIN_MS = 10_000;
+
 /** Makes what a held run wants come true. Called after a claim, after a takeover, and with every heartbeat. */
 @Injectable()
 export class RunDriver {
   private readonly driven = new Set<string>();
+  /** Wanted again while they were driven: as they were then. */
+  private readonly again = new Map<string, ClaimedRun>();
+  /** Driven since this process has begun, and not let go of; when last to the end, by the process's own clock. */
+  private readonly known = new Map<string, number>();
 
   constructor(
     private readonly commands: CommandBus,
@@ -27,25 +36,60 @@ export class RunDriver {
   /**
    * Idempotent: task in progress, agent launched or taken over, stop wish handed on, run in line with the
    * agent, and the agent paused or not as the run is. One
-   * at a time for each run: nobody puts it back into the queue while its agent is brought to life.
+   * at a time for each run: nobody puts it back into the queue while its agent is brought to life. Asked for meanwhile,
+   * it is done once more: what was wanted in the middle of it may have come too late for it.
    */
   async drive(run: ClaimedRun): Promise<void> {
-    if (this.driven.has(run.id)) return; // the next heartbeat drives it again
+    if (this.driven.has(run.id)) return void this.again.set(run.id, run);
     this.driven.add(run.id);
+    this.known.set(run.id, -Infinity);
+    let latest = run;
     try {
-      await this.driveAlone(run);
+      for (let next: ClaimedRun | undefined = run; next; next = this.again.get(run.id)) {
+        this.again.delete(run.id);
+        latest = next;
+        await this.driveAlone(next);
+      }
+      if (this.known.has(run.id)) this.known.set(run.id, performance.now());
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       if (error.code === 'run.fenced' || error.code === 'task.not_found') return; // somebody else's, or gone with its task
-      await this.sync.fail(run.id, error.code, error.message);
+      if (await this.hasAgent(latest)) throw error; // which may be at work: no run ends, or begins anew, beside it
+      await this.sync.fail(run.id, error.code, error.message, latest);
     } finally {
       this.driven.delete(run.id);
+      this.again.delete(run.id);
     }
+  }
+
+  /** Runs whose agents may be looked after here. */
+  all(): string[] {
+    return [...this.known.keys()];
+  }
+
+  /**
+   * Those of the held runs that need driving: all but those whose agent was brought in line of late, is looked after
+   * here, and is as its run wants. One statement for all, as most agents just work most of the time.
+   */
+  async restless(runs: readonly ClaimedRun[]): Promise<ClaimedRun[]> {
+    const since = performance.now() - LOOK_AGAIN_MS;
+    const calm = runs.filter(({ id, state }) => CALM.has(state) && (this.known.get(id) ?? -Infinity) > since);
+    const attempts = calm.map(({ id: run_id, attempt, epoch }) => ({ run_id, attempt, epoch }));
+    const attended = await this.queries.execute(new FindAttendedAttemptsQuery(attempts));
+    const inLine = new Map(attended.map(({ run_id, status }) => [run_id, status as string]));
+    const kept = new Set(calm.filter(({ id, state }) => inLine.get(id) === state));
+    return runs.filter((run) => !kept.has(run));
+  }
+
+  /** Lets go of the agent of a run that has ended, or is another's. */
+  async release(runId: string): Promise<void> {
+    await this.commands.execute(new ReleaseAgentCommand(runId));
+    this.known.delete(runId);
   }
 
   private async driveAlone(run: ClaimedRun): Promise<void> {
     if (!(await this.hasAgent(run)) && !(await this.gate.passes(run))) return;
-    await this.sync.dispatch(run.id);
+    if (!(await this.sync.dispatch(run.id))) return this.gate.putBack(run); // somebody took the last place of its column
     faultPoint('task.dispatched');
     const found = await this.queries.execute(new GetTaskQuery(SYSTEM, run.task_id));
     const { id, board_id, title, description } = found;

@@ -16,6 +16,7 @@ const MAX_PAUSE_MS = 5_000;
 @Injectable()
 export class RunNews implements OnModuleInit, Worker {
   readonly name = 'run-news';
+  readonly roles = ['runner'] as const;
   private readonly logger = new Logger(RunNews.name);
   private readonly leaving = new AbortController();
   private readonly listeners: ((runId: string) => void)[] = [];

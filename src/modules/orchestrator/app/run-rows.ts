@@ -1,17 +1,22 @@
 import type { InferKyselyDB } from '@mikro-orm/postgresql';
+import { PROCESS_ID } from '../../../common/ops/process-id.js';
 import type { RunReceipt } from '../contracts/run.commands.js';
 import type { RunState } from '../contracts/run.types.js';
 import type { AgentHostSchema } from '../domain/agent-host.entity.js';
 import type { AgentTypeNeedsSchema } from '../domain/agent-type-needs.entity.js';
+import type { BudgetSchema } from '../domain/budget.entity.js';
 import type { BoardShareSchema, UserShareSchema } from '../domain/queue-share.entity.js';
 import type { Run, RunSchema } from '../domain/run.entity.js';
+import type { RunAttemptSchema } from '../domain/run-attempt.entity.js';
 import type { RunLimitSchema } from '../domain/run-limit.entity.js';
 
 /** Tables of this module, for typed SQL. */
 export type RunDB = InferKyselyDB<
   | typeof RunSchema
+  | typeof RunAttemptSchema
   | typeof AgentHostSchema
   | typeof RunLimitSchema
+  | typeof BudgetSchema
   | typeof AgentTypeNeedsSchema
   | typeof BoardShareSchema
   | typeof UserShareSchema
@@ -30,13 +35,15 @@ export interface ClaimedRun {
   requested_by: string | null;
   stop_reason: string | null;
   stop_force: boolean;
+  /** Of one that was claimed just now: from the queue to the claim. */
+  waited_seconds?: number;
 }
 
 /** Stands in the queue's shares for who has asked for runs and was deleted since. */
 export const NOBODY = '00000000-0000-0000-0000-000000000000';
 
-/** Identity of this server process: who holds a lease. A new one with each start. */
-export const LEASE_OWNER = crypto.randomUUID();
+/** Who holds a lease: this server process. */
+export const LEASE_OWNER = PROCESS_ID;
 
 /** Seconds a lease is good for without a heartbeat: four heartbeats may fail before somebody else takes over. */
 export const LEASE_SECONDS = 20;

@@ -9,9 +9,10 @@ import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { TaskState } from '../../task/contracts/task.types.js';
 import type { RunState } from '../contracts/run.types.js';
 import { estimateCompletion, type CompletionEstimate, type EstimateBasis } from '../domain/completion-estimate.js';
+import type { WaitingFor } from '../domain/waiting-for.js';
 import type { RunDB } from './run-rows.js';
 import { usualDuration } from './usual-duration.js';
-import { WaitReasons, type WaitingFor } from './wait-reasons.js';
+import { WaitReasons } from './wait-reasons.js';
 
 type RunRow = Selectable<RunDB['runs']>;
 
@@ -21,7 +22,7 @@ export interface RunStatus {
   state: TaskState;
   run_id: string | null;
   run_state: RunState | null;
-  /** What a queued run waits for; null when it does not, or there is no run. */
+  /** What a run that is queued or being started waits for; null when it does not, or there is no run. */
   waiting_for: WaitingFor | null;
   attempt: number | null;
   agent_instance_id: string | null;
@@ -38,7 +39,7 @@ export interface RunStatus {
   failure_message: string | null;
 }
 
-/** @throws DomainError `task.not_found` */
+/** @throws DomainError `task.not_found`, `request.too_slow` */
 export class GetRunStatusQuery extends Query<RunStatus> {
   constructor(
     readonly actor: Actor,
@@ -76,7 +77,7 @@ export class GetRunStatusHandler implements IQueryHandler<GetRunStatusQuery> {
       state: task.state,
       run_id: run?.id ?? null,
       run_state: run?.state ?? null,
-      waiting_for: run?.state === 'QUEUED' ? await this.reasons.of(run.id, task_id) : null,
+      waiting_for: run ? await this.waitingFor(run, agent?.id ?? null) : null,
       attempt: run?.attempt ?? null,
       agent_instance_id: agent?.id ?? null,
       agent_type: run?.agent_type ?? task.agent_type,
@@ -90,6 +91,18 @@ export class GetRunStatusHandler implements IQueryHandler<GetRunStatusQuery> {
       failure_code: run?.failure_code ?? null,
       failure_message: run?.failure_message ?? null,
     };
+  }
+
+  private async waitingFor(run: RunRow, agent_id: string | null): Promise<WaitingFor | null> {
+    if (run.state === 'QUEUED') {
+      return this.reasons.ofQueued({
+        ...run,
+        requested_by: run.requested_by ?? null,
+        not_before: run.not_before ?? null,
+        parked_for: run.parked_for ?? null,
+      });
+    }
+    return run.state === 'STARTING' ? this.reasons.ofStarting(agent_id) : null;
   }
 
   private async estimate(run: RunRow, told: AgentProgress | null): Promise<CompletionEstimate | null> {

@@ -3,25 +3,25 @@ import { QueryBus } from '@nestjs/cqrs';
 import { sql } from 'kysely';
 import { OutboxHandlers } from '../../../common/bus/outbox-handlers.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
+import { BoardWipLimitsChangedEvent } from '../../task/contracts/board.events.js';
 import { TaskDeletedEvent, TaskStateChangedEvent, TaskUpdatedEvent } from '../../task/contracts/task.events.js';
 import { FindDependentsQuery, FindOpenDependenciesQuery } from '../../task/contracts/task.queries.js';
 import { RunStateChangedEvent } from '../contracts/run.events.js';
 import { DispatchSignal } from './dispatch-signal.js';
+import { RunPlaces } from './run-places.js';
 import type { RunDB } from './run-rows.js';
+import { turnMarks, type Marked } from './waiting-marks.js';
 
-const BATCH = 500; // runs in one look: two short reads, and any number of queued runs is seen to in turn
+const BATCH = 500; // runs in one look: a few short reads, and any number of queued runs is seen to in turn
 const MAX_ROUNDS = 5; // a second one checks what the first has written; more only while others write, too
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
 
-interface QueuedRun {
-  id: string;
-  task_id: string;
-  waits_for_tasks: boolean;
-}
+type QueuedRun = Marked & { task_id: string; board_id: string; rank_at: Date };
 
 /**
- * Keeps `waits_for_tasks` of the queued runs true to the dependencies of their tasks, both ways. Events say where to
- * look, the rows say what is; the reconcile loop looks at all of them in turn, so a lost event only costs time.
+ * Keeps `waits_for_tasks` of the queued runs true, both ways: to the dependencies of their tasks, and to the places
+ * that there are where a board limits its tasks in progress. Events say where to look, the rows say what is; the
+ * reconcile loop looks at all of them in turn, so a lost event only costs time.
  */
 @Injectable()
 export class RunWaits implements OnModuleInit {
@@ -32,26 +32,32 @@ export class RunWaits implements OnModuleInit {
     private readonly queries: QueryBus,
     private readonly outbox: OutboxHandlers,
     private readonly signal: DispatchSignal,
+    private readonly places: RunPlaces,
   ) {}
 
   onModuleInit(): void {
-    this.outbox.on(TaskStateChangedEvent.topic, async ({ aggregate_id }) => {
+    this.outbox.on(TaskStateChangedEvent.topic, async ({ aggregate_id, data }) => {
       const dependents = await this.queries.execute(new FindDependentsQuery(aggregate_id));
       await this.reviewTasks([aggregate_id, ...dependents]);
+      await this.reviewPlaces(String(data['board_id']));
     });
     this.outbox.on(TaskUpdatedEvent.topic, async ({ aggregate_id, data }) => {
-      if ((data['fields'] as string[]).includes('depends_on')) await this.reviewTasks([aggregate_id]);
+      const fields = data['fields'] as string[];
+      if (fields.includes('depends_on')) await this.reviewTasks([aggregate_id]);
+      if (fields.includes('archived_at')) await this.reviewPlaces(String(data['board_id']));
     });
     // Its dependencies went with it, so nobody knows any more which tasks waited for it.
     this.outbox.on(TaskDeletedEvent.topic, ({ data }) => this.reviewBoard(String(data['board_id'])));
-    this.outbox.on(RunStateChangedEvent.topic, async ({ data }) => {
+    this.outbox.on(BoardWipLimitsChangedEvent.topic, ({ aggregate_id }) => this.reviewBoard(aggregate_id));
+    this.outbox.on(RunStateChangedEvent.topic, async ({ aggregate_id, data }) => {
       if (data['state'] === 'QUEUED') await this.reviewTasks([String(data['task_id'])]);
+      else if (data['state'] !== 'RUNNING') await this.reviewPlacesOf(aggregate_id); // it may have been let go in vain
     });
   }
 
-  /** Whether the task depends on others that are not completed. */
-  async mustWait(task_id: string): Promise<boolean> {
-    return (await this.waiting([task_id])).has(task_id);
+  /** Whether the run's task depends on others that are not completed, or has no place where the run would move it. */
+  async mustWait(task_id: string, run_id: string): Promise<boolean> {
+    return (await this.waiting([task_id])).has(task_id) || this.places.isFullFor(run_id, task_id);
   }
 
   /** Looks at the queued runs of these tasks once more. */
@@ -73,61 +79,70 @@ export class RunWaits implements OnModuleInit {
     });
   }
 
-  /** Those that wait, of the board of a deleted task; the reconcile loop sees to any beyond {@link BATCH}. */
-  private reviewBoard(board_id: string): Promise<void> {
-    return this.review(() =>
-      this.queued().where('board_id', '=', board_id).where('waits_for_tasks', '=', true).limit(BATCH).execute(),
-    );
+  /** All that wait on the board; where it is limited who is let go, and the first that wait. */
+  private async reviewBoard(board_id: string): Promise<void> {
+    const limited = await this.reviewPlaces(board_id);
+    let after: QueuedRun | undefined;
+    for (let more = true; more;) {
+      let last: QueuedRun | undefined;
+      const from = after;
+      await this.review(async () => {
+        let waiting = this.queued().where('board_id', '=', board_id).where('waits_for_tasks', '=', true);
+        if (from) waiting = waiting.where(sql<boolean>`(rank_at, id) > (${from.rank_at}, ${from.id}::uuid)`);
+        const runs = await waiting.orderBy('rank_at').orderBy('id').limit(BATCH).execute();
+        last = runs.length === BATCH && !limited ? runs.at(-1) : undefined;
+        return runs;
+      });
+      more = last !== undefined;
+      after = last;
+    }
+  }
+
+  /** Who is let go on the board, if it is limited; says whether it is. */
+  private async reviewPlaces(board_id: string): Promise<boolean> {
+    if (!(await this.places.isLimited(board_id))) return false;
+    if (await this.places.align(board_id)) this.signal.ring();
+    return true;
+  }
+
+  private async reviewPlacesOf(run_id: string): Promise<void> {
+    const run = await this.db().selectFrom('runs').select('board_id').where('id', '=', run_id).executeTakeFirst();
+    if (run) await this.reviewPlaces(run.board_id);
   }
 
   /**
    * Writes down what the dependencies say now, and looks again: whoever looked earlier and wrote later has looked
-   * again as well, so the last to write has seen the latest.
+   * again as well, so the last to write has seen the latest. Those that want a place in a limited column are looked at
+   * together with all others who do, once.
    */
   private async review(find: () => Promise<QueuedRun[]>): Promise<void> {
+    const aligned = new Set<string>();
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const runs = await find();
-      if (runs.length === 0) return;
-      const waiting = await this.waiting(runs.map(({ task_id }) => task_id));
-      const wrong = runs.filter((run) => run.waits_for_tasks !== waiting.has(run.task_id));
-      if (wrong.length === 0) return;
-      for (const waits of [true, false]) {
-        await this.mark(
-          wrong.filter((run) => run.waits_for_tasks !== waits),
-          waits,
-        );
+      const wanting = await this.places.wanting(runs);
+      for (const { id, board_id } of runs) {
+        if (!wanting.has(id) || aligned.has(board_id)) continue;
+        aligned.add(board_id);
+        await this.reviewPlaces(board_id);
       }
+      const others = runs.filter(({ id }) => !wanting.has(id));
+      const waiting = await this.waiting(others.map(({ task_id }) => task_id));
+      const wrong = others.filter((run) => run.waits_for_tasks !== waiting.has(run.task_id));
+      if (wrong.length === 0) return;
+      await turnMarks(this.db(), wrong);
       this.signal.ring();
     }
   }
 
-  /** In the order of the ids, so that two who mark the same runs wait for each other instead of locking up. */
-  private async mark(runs: QueuedRun[], waits: boolean): Promise<void> {
-    if (runs.length === 0) return;
-    const ids = runs.map(({ id }) => id);
-    await this.db()
-      .updateTable('runs')
-      .set({ waits_for_tasks: waits, version: sql<number>`version + 1`, updated_at: sql<Date>`now()` })
-      .where('id', 'in', (query) =>
-        query
-          .selectFrom('runs')
-          .select('id')
-          .where('id', '=', sql<string>`any(${ids}::uuid[])`)
-          .where('state', '=', 'QUEUED')
-          .where('waits_for_tasks', '=', !waits)
-          .orderBy('id')
-          .forNoKeyUpdate(),
-      )
-      .execute();
-  }
-
   private async waiting(task_ids: string[]): Promise<Set<string>> {
+    if (task_ids.length === 0) return new Set();
     const open = await this.queries.execute(new FindOpenDependenciesQuery(task_ids));
     return new Set(open.map(({ task_id }) => task_id));
   }
 
   private queued() {
-    return this.db().selectFrom('runs').select(['id', 'task_id', 'waits_for_tasks']).where('state', '=', 'QUEUED');
+    const columns = ['id', 'task_id', 'board_id', 'rank_at', 'waits_for_tasks'] as const;
+    return this.db().selectFrom('runs').select(columns).where('state', '=', 'QUEUED');
   }
 
   private db() {

@@ -8,7 +8,7 @@ import { Transactions } from '../../../common/persistence/transactions.js';
 import { type Page, type PageRequest } from '../../../common/validation/page.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import { FindRunQuery, FindTasksWithLiveRunQuery } from '../contracts/run.queries.js';
-import type { RunState } from '../contracts/run.types.js';
+import type { ParkReason, RunState } from '../contracts/run.types.js';
 import { isLive, LIVE_RUN_STATES } from '../domain/run-state.js';
 import type { RunDB } from './run-rows.js';
 
@@ -54,7 +54,12 @@ export interface RunRecord {
   priority: number;
   /** 0 while it was never claimed. */
   attempt: number;
+  /** How many it may have in all; null for runs from before that was kept. */
+  max_attempts: number | null;
   waits_for_tasks: boolean;
+  /** Queued, but not taken from the queue before this time, for this reason. */
+  not_before: string | null;
+  parked_for: ParkReason | null;
   /** Null when that user was deleted since. */
   requested_by: string | null;
   stop_reason: string | null;
@@ -93,11 +98,13 @@ export class ListRunsHandler implements IQueryHandler<ListRunsQuery> {
 
 function toRunRecord(row: Selectable<RunDB['runs']>): RunRecord {
   const { id, task_id, state, agent_type, priority, attempt } = row;
-  const { waits_for_tasks, requested_by, stop_reason, failure_code, failure_message } = row;
+  const { waits_for_tasks, parked_for, requested_by, stop_reason, failure_code, failure_message } = row;
   return {
     ...{ id, task_id, state, agent_type, priority, attempt },
     ...{ waits_for_tasks: state === 'QUEUED' && waits_for_tasks, requested_by },
-    ...{ stop_reason, failure_code, failure_message },
+    ...{ stop_reason, failure_code, failure_message, parked_for },
+    max_attempts: row.retry_policy?.max_attempts ?? null,
+    not_before: toTimestamp(row.not_before),
     queued_at: toTimestamp(row.queued_at),
     started_at: toTimestamp(row.started_at),
     finished_at: toTimestamp(row.finished_at),

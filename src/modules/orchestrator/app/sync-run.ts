@@ -4,17 +4,18 @@ import { LockMode } from '@mikro-orm/core';
 import { faultPoint } from '../../../common/ops/fault-points.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import { FindAttemptAgentQuery } from '../../agent/contracts/agent.queries.js';
-import type { AgentInstanceView, AgentStatus } from '../../agent/contracts/agent.types.js';
+import type { AgentStatus } from '../../agent/contracts/agent.types.js';
 import { ApplyRunToTaskCommand, type RunOutcome } from '../../task/contracts/task.commands.js';
 import { RunStateChangedEvent } from '../contracts/run.events.js';
 import type { RunState } from '../contracts/run.types.js';
 import { isLive, LIVE_RUN_STATES, type RunTrigger } from '../domain/run-state.js';
 import { Run } from '../domain/run.entity.js';
+import { AttemptEnds, type AttemptEnd } from './attempt-ends.js';
 import { DispatchSignal } from './dispatch-signal.js';
 import type { RunDB } from './run-rows.js';
 
 /** What an instance's status means for its run. */
-const TRIGGER: Record<AgentStatus, RunTrigger | undefined> = {
+const TRIGGER: Record<AgentStatus, AttemptEnd['trigger'] | 'agent_running' | undefined> = {
   PENDING: undefined,
   STARTING: undefined,
   RUNNING: 'agent_running',
@@ -45,6 +46,7 @@ export class RunSync {
     private readonly queries: QueryBus,
     private readonly commands: CommandBus,
     private readonly signal: DispatchSignal,
+    private readonly ends: AttemptEnds,
   ) {}
 
   /** The run follows its instance. */
@@ -53,8 +55,12 @@ export class RunSync {
     if (!run || !isLive(run.state)) return;
     const agent = await this.queries.execute(new FindAttemptAgentQuery(runId, run.attempt));
     const trigger = agent && TRIGGER[agent.status];
-    if (trigger) await this.apply(runId, agent, trigger);
-    if (trigger && trigger !== 'agent_running') faultPoint('run.ended');
+    if (!trigger) return;
+    if (trigger === 'agent_running') return this.follow(runId, agent.attempt, trigger);
+    const { failure_code, error_message: failure_message, retry_after_seconds } = agent;
+    const how = { trigger, agent_id: agent.id, lost: agent.status === 'LOST' };
+    await this.end(runId, agent, { ...how, failure_code, failure_message, retry_after_seconds });
+    faultPoint('run.ended');
   }
 
   /** The task follows its run, as soon as that is more than claimed: a claimed one may go back into the queue. */
@@ -63,10 +69,10 @@ export class RunSync {
     if (run && run.state !== 'STARTING') await this.tellTaskOf(run);
   }
 
-  /** The task goes into progress with its run, which is about to be launched or was. */
-  async dispatch(runId: string): Promise<void> {
+  /** The task goes into progress with its run, which is about to be launched or was; false where there is no place. */
+  async dispatch(runId: string): Promise<boolean> {
     const run = await this.read(runId);
-    if (run) await this.tellTaskOf(run);
+    return !run || this.tellTaskOf(run);
   }
 
   /** Whether a run of the task was ever queued. */
@@ -94,17 +100,21 @@ export class RunSync {
   }
 
   /** A run that another one has followed has nothing to say any more. */
-  private async tellTaskOf(run: Run): Promise<void> {
-    if ((await this.latestOf(run.task_id))?.id === run.id) await this.tellTask(run);
+  private async tellTaskOf(run: Run): Promise<boolean> {
+    return (await this.latestOf(run.task_id))?.id !== run.id || this.tellTask(run);
   }
 
-  private async tellTask(run: Run): Promise<void> {
+  /** False where the task stays where it is, as its new column is full. */
+  private async tellTask(run: Run): Promise<boolean> {
     const outcome = OUTCOME[run.state as RunState];
-    if (!outcome) return;
+    if (!outcome) return true;
     const agent = run.attempt === 0 ? null : await this.queries.execute(new FindAttemptAgentQuery(run.id, run.attempt));
-    const reason = run.failure_message ?? run.stop_reason ?? null;
-    await this.commands.execute(new ApplyRunToTaskCommand(run.task_id, run.id, outcome, reason, agent?.id ?? null));
+    // What an attempt before has failed by is no reason to begin the next.
+    const reason = outcome === 'dispatched' ? null : (run.failure_message ?? run.stop_reason ?? null);
+    const told = new ApplyRunToTaskCommand(run.task_id, run.id, outcome, reason, agent?.id ?? null);
+    const { wip_full = false } = await this.commands.execute(told);
     if (outcome !== 'dispatched') faultPoint('task.ended');
+    return !wip_full;
   }
 
   /** What the user has asked of a run that is being stopped; null for any other. */
@@ -113,33 +123,35 @@ export class RunSync {
     return run?.state === 'STOPPING' ? { reason: run.stop_reason ?? null, force: run.stop_force } : null;
   }
 
-  /** Ends a run that could not even get an agent instance. */
-  async fail(runId: string, code: string, message: string): Promise<void> {
-    await this.transactions.run((tx) =>
-      this.take(tx, runId, 'agent_failed', { failure_code: code, error_message: message }),
-    );
+  /**
+   * Ends the attempt of a run that could not even get an agent instance; `claim` is the one that could not, where it
+   * is known: nothing is done to a later one.
+   */
+  async fail(runId: string, failure_code: string, failure_message: string, claim: Claimed = {}): Promise<void> {
+    const how = { trigger: 'agent_failed', agent_id: null, lost: failure_code === 'agent.lost' } as const;
+    await this.end(runId, claim, { ...how, failure_code, failure_message, retry_after_seconds: null });
   }
 
-  private async apply(runId: string, agent: AgentInstanceView, trigger: RunTrigger): Promise<void> {
-    await this.transactions.run((tx) => this.take(tx, runId, trigger, agent, agent.attempt));
+  /** The run follows its agent, which works. */
+  private async follow(runId: string, attempt: number, trigger: RunTrigger): Promise<void> {
+    await this.transactions.run(async (tx) => {
+      const run = await lockRun(tx, runId, { attempt });
+      if (run?.apply(trigger, new Date())) await this.tell(tx, run);
+    });
   }
 
-  private async take(
-    tx: Tx,
-    runId: string,
-    trigger: RunTrigger,
-    failure: Pick<AgentInstanceView, 'failure_code' | 'error_message'>,
-    attempt?: number,
-  ): Promise<void> {
-    const run = await tx.em.findOne(Run, { id: runId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-    if (!run || (attempt !== undefined && run.attempt !== attempt) || !run.apply(trigger, new Date())) return;
-    if (run.state === 'FAILED') {
-      run.failure_code = failure.failure_code;
-      run.failure_message = failure.error_message;
-    }
+  /** The end of an attempt is one of the run, or the run goes back into the queue for another one. */
+  private async end(runId: string, { attempt, epoch }: Claimed, how: AttemptEnd): Promise<void> {
+    await this.transactions.run(async (tx) => {
+      const run = await lockRun(tx, runId, { attempt, epoch });
+      if (run && (await this.ends.take(tx, run, how))) await this.tell(tx, run);
+    });
+  }
+
+  private async tell(tx: Tx, run: Run): Promise<void> {
     await tx.em.flush();
     tx.emit(new RunStateChangedEvent(run.id, run.version, { task_id: run.task_id, state: run.state }));
-    if (!isLive(run.state)) tx.afterCommit(() => this.signal.ring());
+    if (run.state === 'QUEUED' || !isLive(run.state)) tx.afterCommit(() => this.signal.ring()); // its slot is free
   }
 
   private latestOf(task_id: string): Promise<Run | null> {
@@ -151,4 +163,16 @@ export class RunSync {
   private read(id: string): Promise<Run | null> {
     return this.transactions.run((tx) => tx.em.findOne(Run, { id }));
   }
+}
+
+/** Which attempt is meant, under which claim; any where it is left out. */
+interface Claimed {
+  attempt?: number;
+  epoch?: number;
+}
+
+/** The run's row, locked; null where another attempt or claim has come since. */
+function lockRun(tx: Tx, id: string, { attempt, epoch }: Claimed): Promise<Run | null> {
+  const which = { id, ...(attempt === undefined ? {} : { attempt }), ...(epoch === undefined ? {} : { epoch }) };
+  return tx.em.findOne(Run, which, { lockMode: LockMode.PESSIMISTIC_WRITE });
 }

@@ -5,47 +5,106 @@ import { sql } from 'kysely';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { productVersion } from '../../../common/http/api-document/product-version.js';
+import { PROCESS_ID } from '../../../common/ops/process-id.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
+import { ENGINE_LABEL } from '../../../common/validation/host-label.js';
 import { GetDiskQuery } from '../../agent/contracts/disk.queries.js';
 import { GetEngineQuery } from '../../agent/contracts/engine.queries.js';
 import { hostTroubles } from '../domain/host-troubles.js';
-import type { RunDB } from './run-rows.js';
+import { DispatchSignal } from './dispatch-signal.js';
+import { LEASE_SECONDS, type RunDB } from './run-rows.js';
 
 /** Agents mostly wait for a model: four of one core each share one. */
 const CPUS_PER_CORE = 4;
+
+/**
+ * Whether this process serves its host: `taken` just now, `kept`, or `elsewhere`: another process of the same home does.
+ */
+export type Service = 'taken' | 'kept' | 'elsewhere';
+
+/**
+ * Who may take the service of a host from the process that has it: nobody as long as that one is connected to
+ * PostgreSQL and its heartbeat is no older than a lease. A process that was killed has no session any more, at once; one
+ * that is frozen, or cut off, has.
+ */
+const IS_GONE = sql<boolean>`agent_hosts.heartbeat_at < now() - make_interval(secs => ${LEASE_SECONDS})
+  or not exists (select from pg_stat_activity where application_name like 'kandev-%.' || agent_hosts.served_by)`;
 
 /** This process's host as a row: what it offers, and that it lives. Without one nothing is claimed for it. */
 @Injectable()
 export class ThisHost {
   private readonly startedAt = new Date();
+  private serves = false;
 
   constructor(
     private readonly transactions: Transactions,
     private readonly queries: QueryBus,
+    private readonly signal: DispatchSignal,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Writes down what the host offers now and how it is; that it drains is left as it is. */
-  async heartbeat(): Promise<void> {
-    const { agent, orchestrator, host_id } = this.config;
+  /** Whether this process was the one that serves the host when it last looked. */
+  get isServed(): boolean {
+    return this.serves;
+  }
+
+  /**
+   * Writes down what the host offers now and how it is, unless another process of this home serves it; that it drains is
+   * left as it is. One process serves a home at a time: two would each take the other's runs.
+   */
+  async heartbeat(): Promise<Service> {
+    const offer = await this.offer();
+    const row = await this.transactions
+      .kysely<RunDB>()
+      .insertInto('agent_hosts')
+      .values({ id: this.config.host_id, draining: false, created_at: offer.heartbeat_at, ...offer })
+      .onConflict((on) =>
+        on
+          .column('id')
+          .doUpdateSet(offer)
+          .where((eb) =>
+            eb.or([
+              eb('agent_hosts.served_by', 'is', null),
+              eb('agent_hosts.served_by', '=', PROCESS_ID),
+              ...(this.serves ? [] : [IS_GONE]),
+            ]),
+          ),
+      )
+      .returning('id')
+      .executeTakeFirst();
+    const before = this.serves;
+    this.serves = row !== undefined;
+    if (this.serves && !before) this.signal.ring();
+    return this.serves ? (before ? 'kept' : 'taken') : 'elsewhere';
+  }
+
+  /** Leaves the host to whoever comes next: a process of the same home need not wait. */
+  async leave(): Promise<void> {
+    this.serves = false;
+    await this.transactions
+      .kysely<RunDB>()
+      .updateTable('agent_hosts')
+      .set({ served_by: null })
+      .where('id', '=', this.config.host_id)
+      .where('served_by', '=', PROCESS_ID)
+      .execute();
+  }
+
+  private async offer() {
+    const { agent, orchestrator } = this.config;
     const engine = await this.queries.execute(new GetEngineQuery());
     const disk = await this.queries.execute(new GetDiskQuery());
-    const now = sql<Date>`now()`;
-    const offer = {
+    // Without an engine every agent would fail at once, and a host that is always free would take them all.
+    const labels = [...orchestrator.host_labels, ...(engine?.available === false ? [] : [ENGINE_LABEL])];
+    return {
       name: orchestrator.host_name ?? hostname(),
-      labels: sql<string[]>`${orchestrator.host_labels}::text[]`,
+      labels: sql<string[]>`${labels}::text[]`,
       slots: agent.max_concurrent_runs,
       memory_bytes: orchestrator.host_memory_bytes || totalmem(),
       cpus: orchestrator.host_cpus || CPUS_PER_CORE * availableParallelism(),
       server_version: productVersion(),
       degraded: JSON.stringify(hostTroubles(engine, disk)) as unknown as string[],
-      ...{ started_at: this.startedAt, heartbeat_at: now },
+      ...{ served_by: PROCESS_ID, started_at: this.startedAt, heartbeat_at: sql<Date>`now()` },
     };
-    await this.transactions
-      .kysely<RunDB>()
-      .insertInto('agent_hosts')
-      .values({ id: host_id, draining: false, created_at: now, ...offer })
-      .onConflict((on) => on.column('id').doUpdateSet(offer))
-      .execute();
   }
 }

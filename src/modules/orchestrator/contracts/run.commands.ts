@@ -27,7 +27,7 @@ export class StartRunCommand extends Command<RunReceipt> {
       agent_type?: string;
       /** 0 to 10; the task's own when absent. */
       priority?: number;
-      /** Start even a finished or blocked task, ahead of its priority. */
+      /** Start even a finished or blocked task; of the highest priority, where none is given. */
       force?: boolean;
     } = {},
     /** The `Idempotency-Key` of the request, and the hash of what it asks for: the same key gives the same receipt. */

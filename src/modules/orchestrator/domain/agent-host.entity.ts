@@ -18,6 +18,8 @@ export const AgentHostSchema = defineEntity({
     draining: p.boolean().default(false),
     drain_reason: p.text().nullable(),
     drained_by: p.uuid().nullable(),
+    /** The server process that serves it now; null once that has ended cleanly. */
+    served_by: p.uuid().nullable(),
     server_version: p.string().length(50),
     /** What does not work there as it should, in sentences. */
     degraded: p.json<string[]>().defaultRaw(`'[]'`),

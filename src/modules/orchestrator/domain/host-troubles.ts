@@ -20,6 +20,13 @@ export function hostTroubles(engine: EngineState | null, disk: DiskState): strin
   ];
 }
 
+const DISK_IS_FULL = 'The disk is nearly full';
+
+/** Whether the sentence is the one that tells of a full disk: nothing is dispatched there. */
+export function isDiskTrouble(sentence: string): boolean {
+  return sentence.startsWith(DISK_IS_FULL);
+}
+
 function nearlyFull({ free_bytes, min_free_bytes }: DiskState): string {
-  return `The disk is nearly full, and no run is dispatched: ${free_bytes} bytes are free, and it has to be ${min_free_bytes} (KANDEV_MIN_FREE_DISK_BYTES).`;
+  return `${DISK_IS_FULL}, and no run is dispatched: ${free_bytes} bytes are free, and it has to be ${min_free_bytes} (KANDEV_MIN_FREE_DISK_BYTES).`;
 }

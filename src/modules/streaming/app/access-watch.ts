@@ -21,6 +21,7 @@ const HANDSHAKE_MS = 15_000; // longer than a handshake takes: who was let in be
 @Injectable()
 export class AccessWatch implements OnModuleInit, Worker {
   readonly name = 'access-watch';
+  readonly roles = ['api'] as const;
   private readonly logger = new Logger(AccessWatch.name);
   private readonly bell = new WakeUp();
   private readonly stopping = new AbortController();

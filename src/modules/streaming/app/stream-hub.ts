@@ -114,15 +114,18 @@ export class StreamHub {
 
   /**
    * Takes what a look at the database says, and reads whatever live readers lack of it. What a round has left behind
-   * because it failed gets another.
+   * because it failed gets another. Says whether it was news: no hint had told of it.
    */
-  catchUpTo(taskId: string, headSeq: number): void {
+  catchUpTo(taskId: string, headSeq: number): boolean {
     const feed = this.feeds.get(taskId);
-    if (!feed?.loaded) return;
+    if (!feed?.loaded) return false;
+    const isNews = headSeq > feed.known;
+    if (isNews && !this.audience.isSettled(feed.board_id)) this.lookAround(feed, feed.known + 1);
     feed.note(headSeq);
     if (feed.hasWaiting || feed.broken || feed.refused) this.rounds.request(feed);
     feed.refused = false;
     void this.gaps.fill(feed);
+    return isNews;
   }
 
   /** Forgets the feeds that nobody follows any more; returns the tasks of the others. */

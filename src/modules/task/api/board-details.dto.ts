@@ -1,5 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import type { BoardDetails } from '../app/board.queries.js';
+import type { BoardDetails, WipLimits } from '../app/board.queries.js';
 import type { TaskState } from '../contracts/task.types.js';
 import { BOARD_ROLES, type BoardRole } from '../domain/board.entity.js';
 import { BoardDto } from './board.dto.js';
@@ -27,6 +27,20 @@ export class TaskCountsDto implements Record<TaskState, number> {
   CANCELLED: number;
 }
 
+const limit = { type: 'integer', minimum: 0, nullable: true, example: null } as const;
+
+@ApiSchema({ name: 'WipLimits' })
+export class WipLimitsDto implements WipLimits {
+  @ApiProperty(limit)
+  TODO: number | null;
+
+  @ApiProperty({ ...limit, example: 3 })
+  IN_PROGRESS: number | null;
+
+  @ApiProperty(limit)
+  BLOCKED: number | null;
+}
+
 @ApiSchema({ name: 'BoardDetails' })
 export class BoardDetailsDto extends BoardDto implements BoardDetails {
   /** Yours; null for an administrator who is no member. */
@@ -35,4 +49,7 @@ export class BoardDetailsDto extends BoardDto implements BoardDetails {
 
   /** How many tasks there are in each state, without the archived ones. */
   task_counts: TaskCountsDto;
+
+  /** How many tasks may be in each column, to be compared with `task_counts`; null where any number may. */
+  wip_limits: WipLimitsDto;
 }

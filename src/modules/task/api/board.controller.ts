@@ -20,8 +20,10 @@ import { CreateBoardCommand, UpdateBoardCommand } from '../app/board.crud.js';
 import { GetBoardQuery, ListBoardsQuery } from '../app/board.queries.js';
 import { BoardDetailsDto } from './board-details.dto.js';
 import { DeleteBoardCommand } from '../app/delete-board.js';
+import { SetWipLimitsCommand } from '../app/set-wip-limits.js';
 import { BoardDto, BoardListDto, CreateBoardRequest, UpdateBoardRequest } from './board.dto.js';
 import { DeleteQuery } from './force.dto.js';
+import { SetWipLimitsRequest } from './wip-limits.dto.js';
 
 @ApiTags('boards')
 @ApiBearerAuth()
@@ -78,6 +80,26 @@ export class BoardController {
     @IfMatch() versions: number[] | null,
   ): Promise<BoardDto> {
     return this.commands.execute(new UpdateBoardCommand(actor, id, { name, description }, versions));
+  }
+
+  @Put(':boardId/wip-limits')
+  @WithEtag()
+  @ApiOperation({
+    operationId: 'setWipLimits',
+    summary: 'Limit how many tasks may be in a column of a board at once (owners, administrators)',
+    description:
+      'Merges: a column that is absent keeps its limit, null takes it away, 0 closes the column. Where that changes ' +
+      'anything the board gets a new version. With `If-Match` it is done only if the board is still of that version.',
+  })
+  @ApiOkResponse({ type: BoardDetailsDto, description: 'The board as it is now.', headers: ETAG_HEADER })
+  @ApiProblems(400, 401, [403, 'board.forbidden'], [404, 'board.not_found'], [412, 'precondition.stale'], 413, 415)
+  setWipLimits(
+    @CurrentActor() actor: Actor,
+    @IdParam('boardId') id: string,
+    @Body() { TODO, IN_PROGRESS, BLOCKED }: SetWipLimitsRequest,
+    @IfMatch() versions: number[] | null,
+  ): Promise<BoardDetailsDto> {
+    return this.commands.execute(new SetWipLimitsCommand(actor, id, { TODO, IN_PROGRESS, BLOCKED }, versions));
   }
 
   @Delete(':boardId')

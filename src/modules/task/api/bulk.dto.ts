@@ -12,7 +12,7 @@ import {
 } from '../app/bulk-actions.js';
 import { TASK_STATES, type TaskState } from '../contracts/task.types.js';
 import { REASON } from './task-state.dto.js';
-import { IsUuidList } from './uuid-list.decorator.js';
+import { IsUuidList } from '../../../common/validation/uuid-list.decorator.js';
 
 /** A page of the longest list twice over, done in well under a second. */
 const MAX_TASKS = 500;
@@ -39,7 +39,7 @@ export class BulkTasksRequest {
   @ApiProperty({ example: 'Left over from last year', nullable: true })
   reason?: string | null;
 
-  /** For `delete`: stop live runs first. */
+  /** For `delete`: stop live runs first. For `set_state`: also into a column that is full. */
   @MayBeAbsent()
   @IsFlag()
   @ApiProperty({ example: false })

@@ -33,7 +33,13 @@ export class TaskActionsController {
     [403, 'board.forbidden'],
     [404, 'task.not_found', 'agent_type.not_found'],
     [409, 'task.illegal_transition', 'task.dependencies_open', 'task.archived', 'conflict.concurrent_update'],
-    [409, 'agent_type.disabled', 'agent_type.unsupported_protocol', 'agent_type.process_runtime_off'],
+    [
+      409,
+      'agent_type.disabled',
+      'agent_type.unsupported_protocol',
+      'agent_type.process_runtime_off',
+      'board.wip_limit',
+    ],
     [412, 'precondition.stale'],
     413,
     415,
@@ -41,10 +47,10 @@ export class TaskActionsController {
   move(
     @CurrentActor() actor: Actor,
     @IdParam('taskId') id: string,
-    @Body() { state, reason = null }: UpdateTaskStateRequest,
+    @Body() { state, reason = null, force = false }: UpdateTaskStateRequest,
     @IfMatch() versions: number[] | null,
   ): Promise<TaskDto> {
-    return this.commands.execute(new MoveTaskCommand(actor, id, state, reason, versions));
+    return this.commands.execute(new MoveTaskCommand(actor, id, state, { reason, force }, versions));
   }
 
   @Post('tasks/:taskId/archive')
@@ -81,6 +87,7 @@ export class TaskActionsController {
     [401, 'auth.user_gone'],
     [403, 'board.forbidden'],
     [404, 'task.not_found'],
+    [409, 'board.wip_limit'],
     [412, 'precondition.stale'],
   )
   unarchive(

@@ -1,12 +1,13 @@
 import { IsOptional } from 'class-validator';
 import { ApiProperty } from '@nestjs/swagger';
+import { IsRetryPolicy, RetryPolicyRequest } from '../../../common/retries/retry-policy.dto.js';
 import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
 import { IsFlag, IsText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
 import { IsGitBranch, IsRepositoryUrl } from '../../../common/validation/git.decorator.js';
 import { IsJsonObject } from '../../../common/validation/is-json-object.decorator.js';
 import { IsInactivityTimeout, IsWallClockTimeout } from '../../../common/validation/timeouts.decorator.js';
 import { MAX_DEPENDENCIES } from '../domain/task-dependencies.js';
-import { IsUuidList } from './uuid-list.decorator.js';
+import { IsUuidList } from '../../../common/validation/uuid-list.decorator.js';
 
 const TITLE = { min: 1, max: 500, trim: true };
 /** At most 128,000 bytes of UTF-8: Linux hands no longer one than 131,071 to an agent in its environment. */
@@ -71,6 +72,10 @@ export class CreateTaskRequest {
   @IsWallClockTimeout()
   wall_clock_timeout_seconds?: number | null;
 
+  /** When its failed attempts are tried again; null or absent leaves it to the agent type. */
+  @IsRetryPolicy()
+  retry_policy?: RetryPolicyRequest | null;
+
   /** Your own data: at most 32 KiB, 8 levels, 200 keys. */
   @MayBeAbsent()
   @IsJsonObject()
@@ -130,6 +135,10 @@ export class UpdateTaskRequest {
   /** Seconds that its agent may run, pauses not counted, from its next attempt on; null leaves it to the agent type. */
   @IsWallClockTimeout()
   wall_clock_timeout_seconds?: number | null;
+
+  /** When its failed attempts are tried again, from its next run on; null leaves it to the agent type. */
+  @IsRetryPolicy()
+  retry_policy?: RetryPolicyRequest | null;
 
   /** Replaces all of it. */
   @MayBeAbsent()

@@ -1,6 +1,7 @@
 import { IsOptional } from 'class-validator';
 import { ApiProperty } from '@nestjs/swagger';
-import { IsOneOf, IsText } from '../../../common/validation/fields.decorator.js';
+import { MayBeAbsent } from '../../../common/validation/check.decorator.js';
+import { IsFlag, IsOneOf, IsText } from '../../../common/validation/fields.decorator.js';
 import { TASK_STATES, type TaskState } from '../contracts/task.types.js';
 
 /** Why, for the history. */
@@ -16,4 +17,10 @@ export class UpdateTaskStateRequest {
   @IsText(REASON)
   @ApiProperty({ example: 'Needed for the release', nullable: true })
   reason?: string | null;
+
+  /** Also into a column that has as many tasks as the board allows there; the history says so. */
+  @MayBeAbsent()
+  @IsFlag()
+  @ApiProperty({ example: false })
+  force?: boolean = false;
 }

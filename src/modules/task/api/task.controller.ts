@@ -14,6 +14,7 @@ import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
 import { ETAG_HEADER, IfMatch, WithEtag } from '../../../common/http/etag.js';
 import { Once } from '../../../common/idempotency/once.decorator.js';
 import type { OnceKey } from '../../../common/idempotency/idempotency.js';
+import { toRetryPolicy } from '../../../common/retries/retry-policy.js';
 import { IdParam } from '../../../common/validation/id.decorator.js';
 import { DeleteTaskCommand } from '../app/delete-task.js';
 import { CreateTaskCommand, UpdateTaskCommand } from '../app/task.crud.js';
@@ -40,7 +41,7 @@ export class TaskController {
     [401, 'auth.user_gone'],
     [403, 'board.forbidden'],
     [404, 'board.not_found', 'agent_type.not_found'],
-    [409, 'idempotency.key_reused'],
+    [409, 'idempotency.key_reused', 'board.wip_limit'],
     [409, 'agent_type.disabled', 'agent_type.unsupported_protocol', 'agent_type.process_runtime_off'],
     413,
     415,
@@ -57,6 +58,7 @@ export class TaskController {
     const input = {
       ...{ title, description, priority, agent_type, repository_url, branch, metadata },
       ...{ inactivity_timeout_seconds, wall_clock_timeout_seconds },
+      retry_policy: toRetryPolicy(body.retry_policy) ?? null,
     };
     const { depends_on, auto_start } = body;
     return this.commands.execute(new CreateTaskCommand(actor, id, input, { depends_on, auto_start }, once));
@@ -97,6 +99,7 @@ export class TaskController {
     const patch = {
       ...{ title, description, priority, agent_type, repository_url, branch, metadata, depends_on },
       ...{ inactivity_timeout_seconds, wall_clock_timeout_seconds },
+      retry_policy: toRetryPolicy(body.retry_policy),
     };
     return this.commands.execute(new UpdateTaskCommand(actor, id, patch, versions));
   }

@@ -1,4 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { RetryPolicyDto, ShowsRetryPolicy } from '../../../common/retries/retry-policy.dto.js';
 import { TASK_STATES, type TaskState } from '../contracts/task.types.js';
 import type { TaskRecord } from '../app/records.js';
 import { EXAMPLE } from './task-requests.dto.js';
@@ -40,6 +41,10 @@ export class TaskDto implements TaskRecord {
   /** Seconds that its agent may run, pauses not counted; null leaves it to the agent type. */
   @ApiProperty({ type: 'integer', example: null, nullable: true })
   wall_clock_timeout_seconds: number | null;
+
+  /** When its failed attempts are tried again; null leaves it to the agent type. */
+  @ShowsRetryPolicy()
+  retry_policy: RetryPolicyDto | null;
 
   /** The agent instance that works on it, or the last one that did. */
   @ApiProperty({ format: 'uuid', nullable: true, example: null })

@@ -9,11 +9,13 @@ import { LiveRuns, runLive } from './live-runs.js';
 import type { TaskRecord } from './records.js';
 import { recordOf } from './task-dependencies.js';
 import { saveChanged } from './task-history.js';
+import { lockColumn } from './wip-columns.js';
 
 /**
  * Puts a task into the archive or takes it out, if it is still of one of the versions (null: of any); one that is
  * there already stays as it is.
- * @throws DomainError `task.not_found`, `board.forbidden`, `precondition.stale`, `task.run_live`
+ * @throws DomainError `task.not_found`, `board.forbidden`, `precondition.stale`, `task.run_live`,
+ *   `board.wip_limit` where its column is full
  */
 export class ArchiveTaskCommand extends Command<TaskRecord> {
   constructor(
@@ -40,7 +42,9 @@ export class ArchiveTaskHandler implements ICommandHandler<ArchiveTaskCommand> {
         // As for a deletion: a run that is just being started is waited for.
         const task = await lockTask(tx, actor, task_id, 'write', archived ? 'delete' : 'change');
         checkVersion(task.version, versions);
-        await saveChanged(tx, task, task.setArchived(archived, new Date()), { actor });
+        const returns = !archived && task.archived_at;
+        if (returns) (await lockColumn(tx, task.board_id, task.state)).enter('room');
+        await saveChanged(tx, { task, changes: task.setArchived(archived, new Date()) }, { actor });
         return recordOf(tx, task);
       }),
     );

@@ -4,7 +4,7 @@ import { notFound } from '../../../common/errors/domain-error.js';
 import type { Tx } from '../../../common/persistence/transactions.js';
 import type { BoardPermission } from '../contracts/task.types.js';
 import { Board, type BoardRole } from '../domain/board.entity.js';
-import { checkPermission, seesEverything } from '../domain/board-permission.js';
+import { checkPermission, rolesFor, seesEverything } from '../domain/board-permission.js';
 import { Task } from '../domain/task.entity.js';
 import type { TaskDB } from './task-db.js';
 
@@ -65,11 +65,11 @@ export async function lockTask(
   return tx.em.findOneOrFail(Task, task_id);
 }
 
-/** The boards that the actor may read, as `b`. */
-export function visibleBoards(db: Kysely<TaskDB>, actor: Actor) {
+/** The boards on which the actor may do `permission`, as `b`. */
+export function visibleBoards(db: Kysely<TaskDB>, actor: Actor, permission: BoardPermission = 'read') {
   return db
     .selectFrom('boards as b')
-    .$if(!seesEverything(actor), (query) => query.where('b.id', 'in', boardsOf(db, actor)));
+    .$if(!seesEverything(actor), (query) => query.where('b.id', 'in', boardsOf(db, actor, permission)));
 }
 
 /** The tasks that the actor may read, as `t`. */
@@ -95,9 +95,10 @@ function membership(actor: Actor, board_id: RawBuilder<unknown>): RawBuilder<unk
     on m.board_id = ${board_id} and m.user_id = ${actor.user_id ?? NOBODY}`;
 }
 
-function boardsOf(db: Kysely<TaskDB>, actor: Actor) {
+function boardsOf(db: Kysely<TaskDB>, actor: Actor, permission: BoardPermission = 'read') {
   return db
     .selectFrom('board_members')
     .select('board_id')
-    .where('user_id', '=', actor.user_id ?? NOBODY);
+    .where('user_id', '=', actor.user_id ?? NOBODY)
+    .where('role', 'in', rolesFor(permission));
 }

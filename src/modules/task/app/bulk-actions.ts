@@ -2,7 +2,6 @@ import type { Actor } from '../../../common/auth/actor.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
 import type { Tx } from '../../../common/persistence/transactions.js';
 import type { TaskState } from '../contracts/task.types.js';
-import type { Changes } from '../domain/changes.js';
 import type { Task } from '../domain/task.entity.js';
 import type { AgentTypeCheck } from './agent-type-check.js';
 import { authorizeBoard, type Hold } from './board-access.js';
@@ -13,6 +12,7 @@ import type { TaskDB } from './task-db.js';
 import { tellChanged } from './task-history.js';
 import { lockTasks } from './task-locks.js';
 import { loadDetached, saveDetached, type Detached } from './task-rows.js';
+import { lockColumn, lockColumns } from './wip-columns.js';
 
 export const BULK_ACTIONS = ['set_state', 'archive', 'unarchive', 'delete'] as const;
 export type BulkAction = (typeof BULK_ACTIONS)[number];
@@ -26,7 +26,7 @@ export interface BulkInput {
   state: TaskState | null;
   /** Why, for the history. */
   reason: string | null;
-  /** For `delete`: stop live runs first. */
+  /** For `delete`: stop live runs first. For `set_state`: into a full column as well. */
   force: boolean;
 }
 
@@ -93,12 +93,16 @@ async function change(tx: Tx, { actor, board_id, input }: Bulk, known: Known): P
   const hold: Hold = input.action === 'archive' ? 'delete' : 'change'; // as for a single one, see archive-task.ts
   const ids = await lockTasks(tx, board_id, input.task_ids, hold);
   const now = new Date();
-  const changeOne = await changer(tx, input, known, { ids: [...ids], now });
   const done = new Map<string, Done>();
   const changed: Detached[] = [];
-  for (const task of await loadDetached(tx, [...ids])) {
+  const tasks = new Map((await loadDetached(tx, [...ids])).map((task) => [task.id, task]));
+  const changeOne = await changer(tx, board_id, input, known, { tasks: [...tasks.values()], now });
+  // In the order of the request: so one can say who gets the last places of a column.
+  for (const id of input.task_ids) {
+    const task = tasks.get(id);
+    if (!task) continue;
     try {
-      changed.push({ task, changes: changeOne(task) });
+      changed.push({ task, ...changeOne(task) });
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       done.set(task.id, error);
@@ -113,21 +117,35 @@ async function change(tx: Tx, { actor, board_id, input }: Bulk, known: Known): P
 /** How one task is changed; what it throws leaves the task as it is. */
 async function changer(
   tx: Tx,
+  board_id: string,
   input: BulkInput,
   known: Known,
-  { ids, now }: { ids: string[]; now: Date },
-): Promise<(task: Task) => Changes> {
-  if (input.action !== 'set_state') {
-    const archived = input.action === 'archive';
+  { tasks, now }: { tasks: Task[]; now: Date },
+): Promise<(task: Task) => Omit<Detached, 'task'>> {
+  if (input.action === 'archive') {
     return (task) => {
-      const refusal = archived && !task.archived_at ? known.refused.get(task.id) : undefined;
+      const refusal = task.archived_at ? undefined : known.refused.get(task.id);
       if (refusal) throw refusal;
-      return task.setArchived(archived, now);
+      return { changes: task.setArchived(true, now) };
     };
   }
-  const { state } = input;
-  if (state === null) throw new Error('set_state needs a state');
+  const { state, force } = input;
+  if (state === null) {
+    const back = tasks.filter(({ archived_at }) => archived_at);
+    const columns = await lockColumns(
+      tx,
+      board_id,
+      back.map((task) => task.state),
+    );
+    return (task) => {
+      if (task.archived_at) columns.get(task.state)?.enter('room');
+      return { changes: task.setArchived(false, now) };
+    };
+  }
+  const ids = tasks.map(({ id }) => id);
   const open = state === 'IN_PROGRESS' ? await openDependencies(tx.kysely<TaskDB>(), ids) : [];
   const openOf = Map.groupBy(open, ({ task_id }) => task_id);
-  return (task) => moveByHand(task, state, openOf.get(task.id) ?? [], known.agent_types, now);
+  const column = await lockColumn(tx, board_id, state);
+  const { agent_types } = known;
+  return (task) => moveByHand(task, state, { open: openOf.get(task.id) ?? [], agent_types, column, force }, now);
 }

@@ -14,20 +14,26 @@ import type { TaskRecord } from './records.js';
 import { openDependencies, recordOf } from './task-dependencies.js';
 import type { TaskDB } from './task-db.js';
 import { saveChanged } from './task-history.js';
+import { lockColumn } from './wip-columns.js';
 
 /**
  * Moves a card by hand, if the task is still of one of the versions (null: of any).
  * Into progress starts the task's agent: where that can't be, the card stays.
  * @throws DomainError `task.not_found`, `board.forbidden`, `precondition.stale`, `task.archived`,
- *   `task.illegal_transition`, `task.dependencies_open`, `agent_type.not_found`, `agent_type.disabled`,
- *   `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`
+ *   `task.illegal_transition`, `task.dependencies_open`, `board.wip_limit`, `agent_type.not_found`,
+ *   `agent_type.disabled`, `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`
  */
 export class MoveTaskCommand extends Command<TaskRecord> {
   constructor(
     readonly actor: Actor,
     readonly task_id: string,
     readonly state: TaskState,
-    readonly reason: string | null,
+    readonly options: {
+      /** Why, for the history. */
+      reason: string | null;
+      /** Into a full column as well. */
+      force: boolean;
+    },
     readonly versions: number[] | null,
   ) {
     super();
@@ -42,14 +48,16 @@ export class MoveTaskHandler implements ICommandHandler<MoveTaskCommand> {
   ) {}
 
   async execute(command: MoveTaskCommand): Promise<TaskRecord> {
-    const { actor, task_id, state, reason, versions } = command;
+    const { actor, task_id, state, versions } = command;
+    const { reason, force } = command.options;
     const agent_types = await this.checkAgentType(command);
     return actorTransaction(this.transactions, async (tx) => {
       const task = await lockTask(tx, actor, task_id, 'write', 'change');
       checkVersion(task.version, versions);
       const open = state === 'IN_PROGRESS' ? await openDependencies(tx.kysely<TaskDB>(), [task_id]) : [];
-      const changes = moveByHand(task, state, open, agent_types, new Date());
-      await saveChanged(tx, task, changes, { actor, reason });
+      const column = await lockColumn(tx, task.board_id, state);
+      const moved = moveByHand(task, state, { open, agent_types, column, force }, new Date());
+      await saveChanged(tx, { task, ...moved }, { actor, reason });
       return recordOf(tx, task);
     });
   }
@@ -71,7 +79,9 @@ export class ReopenTaskHandler implements ICommandHandler<ReopenTaskCommand> {
       const task = await lockTask(tx, actor, task_id, 'write', 'change');
       task.requireActive();
       if (!isTerminal(task.state)) return { state: task.state };
-      await saveChanged(tx, task, { state: task.apply('move_to_todo', new Date()) }, { actor, reason });
+      (await lockColumn(tx, task.board_id, 'TODO')).enter('room');
+      const changes = { state: task.apply('move_to_todo', new Date()) };
+      await saveChanged(tx, { task, changes }, { actor, reason });
       return { state: task.state };
     });
   }

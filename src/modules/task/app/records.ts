@@ -69,10 +69,11 @@ export function toBoardRecord({
 export function toTaskView(row: Pick<TaskRow, keyof TaskView>): TaskView {
   const { id, board_id, title, description, state, priority } = row;
   const { agent_type = null, repository_url = null, branch = null } = row;
-  const { inactivity_timeout_seconds = null, wall_clock_timeout_seconds = null } = row;
+  const { inactivity_timeout_seconds = null, wall_clock_timeout_seconds = null, retry_policy = null } = row;
   return {
     ...{ id, board_id, title, description, state, priority, agent_type, repository_url, branch },
-    ...{ inactivity_timeout_seconds, wall_clock_timeout_seconds, archived_at: toTimestamp(row.archived_at) },
+    ...{ inactivity_timeout_seconds, wall_clock_timeout_seconds, retry_policy },
+    archived_at: toTimestamp(row.archived_at),
   };
 }
 

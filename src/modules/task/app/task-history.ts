@@ -5,6 +5,7 @@ import type { Tx } from '../../../common/persistence/transactions.js';
 import { TaskCreatedEvent, TaskStateChangedEvent, TaskUpdatedEvent } from '../contracts/task.events.js';
 import type { TaskState } from '../contracts/task.types.js';
 import type { Changes } from '../domain/changes.js';
+import type { OverLimit } from '../domain/column.js';
 import type { TaskEvent } from '../domain/task-event.entity.js';
 import type { Task } from '../domain/task.entity.js';
 import type { TaskDB } from './task-db.js';
@@ -20,6 +21,8 @@ export interface Cause {
 export interface Changed {
   task: Pick<Task, 'id' | 'version' | 'board_id' | 'agent_type'>;
   changes: Changes;
+  /** It was moved into a full column by force. */
+  over?: OverLimit | null;
 }
 
 /** A line of the history, and the event that tells of it. */
@@ -37,10 +40,14 @@ export async function saveCreated(tx: Tx, task: Task, { actor }: Cause, auto_sta
 }
 
 /** Writes a changed task with a line of its history, and tells of it; nothing when nothing has changed. */
-export async function saveChanged(tx: Tx, task: Task, changes: Changes, cause: Cause): Promise<void> {
+export async function saveChanged(
+  tx: Tx,
+  { task, changes, over = null }: Changed & { task: Task },
+  cause: Cause,
+): Promise<void> {
   if (Object.keys(changes).length === 0) return;
   await tx.em.flush();
-  await tellChanged(tx, [{ task, changes }], cause);
+  await tellChanged(tx, [{ task, changes, over }], cause);
 }
 
 /** The lines and events of changes that are written already: however many, in few statements. */
@@ -51,27 +58,27 @@ export async function tellChanged(tx: Tx, changed: readonly Changed[], cause: Ca
   );
 }
 
-function lineOf({ task, changes: { state, ...fields } }: Changed, cause: Cause): Line {
+function lineOf({ task, changes: { state, ...fields }, over = null }: Changed, cause: Cause): Line {
   const { id, version, board_id, agent_type = null } = task;
   const data = { board_id, actor_id: cause.actor.user_id };
-  const metadata = historyOf(fields, cause);
+  const metadata = { ...historyOf(fields, cause), ...(over && { over_wip_limit: over }) };
+  const noted = Object.keys(metadata).length > 0 ? metadata : null;
   if (!state) {
     const event = new TaskUpdatedEvent(id, version, { ...data, fields: Object.keys(fields) });
-    return { event, line: { old_state: null, new_state: null, metadata } };
+    return { event, line: { old_state: null, new_state: null, metadata: noted } };
   }
   const [old_state, new_state] = [state.from as TaskState, state.to as TaskState];
   const { run_id = null } = cause;
   const event = new TaskStateChangedEvent(id, version, { ...data, old_state, new_state, agent_type, run_id });
-  return { event, line: { old_state, new_state, metadata } };
+  return { event, line: { old_state, new_state, metadata: noted } };
 }
 
-function historyOf(changes: Changes, { reason, run_id }: Cause): Record<string, unknown> | null {
-  const metadata = {
+function historyOf(changes: Changes, { reason, run_id }: Cause): Record<string, unknown> {
+  return {
     ...(reason ? { reason } : {}),
     ...(run_id ? { run_id } : {}),
     ...(Object.keys(changes).length > 0 ? { changes } : {}),
   };
-  return Object.keys(metadata).length > 0 ? metadata : null;
 }
 
 /** Rows in one INSERT: 7 values each, and a statement takes at most 65,535. */

@@ -26,7 +26,7 @@ const RECORD = sql`${sql.join(
   [
     ...['id', 'board_id', 'title', 'description', 'state', 'priority', 'agent_type', 'repository_url', 'branch'],
     ...['assigned_agent_id', 'metadata', 'created_by', 'version', 'created_at', 'updated_at', 'started_at'],
-    ...['completed_at', 'archived_at', 'inactivity_timeout_seconds', 'wall_clock_timeout_seconds'],
+    ...['completed_at', 'archived_at', 'inactivity_timeout_seconds', 'wall_clock_timeout_seconds', 'retry_policy'],
   ].map((column) => sql.ref(`t.${column}`)),
 )}, ${DEPENDS_ON} as depends_on`;
 

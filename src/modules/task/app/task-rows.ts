@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Tx } from '../../../common/persistence/transactions.js';
 import type { Changes } from '../domain/changes.js';
+import type { OverLimit } from '../domain/column.js';
 import { Task } from '../domain/task.entity.js';
 import type { TaskDB } from './task-db.js';
 import type { Changed } from './task-history.js';
@@ -9,6 +10,7 @@ import type { Changed } from './task-history.js';
 export interface Detached {
   task: Task;
   changes: Changes;
+  over?: OverLimit | null;
 }
 
 /** Locked tasks for a change of many at once: the ORM would take a second to write five hundred. */
@@ -35,7 +37,7 @@ export async function saveDetached(tx: Tx, all: readonly Detached[], now: Date):
     where t.id = v.id
     returning t.id, t.version`.execute(tx.kysely<TaskDB>());
   const versions = new Map(rows.map(({ id, version }) => [id, version]));
-  return changed.map(({ task: { id, board_id, agent_type, version }, changes }) => {
-    return { task: { id, board_id, agent_type, version: versions.get(id) ?? version }, changes };
+  return changed.map(({ task: { id, board_id, agent_type, version }, changes, over = null }) => {
+    return { task: { id, board_id, agent_type, version: versions.get(id) ?? version }, changes, over };
   });
 }

@@ -4,6 +4,7 @@ import type { Actor } from '../../../common/auth/actor.js';
 import { Command } from '../../../common/bus/contracts.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
 import { Idempotency, type OnceKey } from '../../../common/idempotency/idempotency.js';
+import type { RetryPolicy } from '../../../common/retries/retry-policy.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import { checkVersion } from '../../../common/validation/expected-version.js';
 import { invalidRequest } from '../../../common/validation/validation-error.js';
@@ -17,6 +18,7 @@ import { addDependencies, recordOf, replaceDependencies, requireOnBoard } from '
 import type { TaskDB } from './task-db.js';
 import { saveChanged, saveCreated } from './task-history.js';
 import { loadTasks, lockBoardOf, lockTasks } from './task-locks.js';
+import { lockColumn } from './wip-columns.js';
 
 /** What a person writes on a card. */
 export interface TaskInput {
@@ -28,6 +30,7 @@ export interface TaskInput {
   branch: string | null;
   inactivity_timeout_seconds: number | null;
   wall_clock_timeout_seconds: number | null;
+  retry_policy: RetryPolicy | null;
   metadata: Record<string, unknown>;
 }
 
@@ -42,7 +45,7 @@ export interface NewTaskOptions {
 /**
  * Puts a new task on a board.
  * @throws DomainError `board.not_found`, `board.forbidden`, `agent_type.not_found`, `idempotency.key_reused`,
- *   `request.invalid` for dependencies that are not on the board; with `auto_start` also `agent_type.disabled`,
+ *   `board.wip_limit`, `request.invalid` for dependencies that are not on the board; with `auto_start` also `agent_type.disabled`,
  *   `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`
  */
 export class CreateTaskCommand extends Command<TaskRecord> {
@@ -109,6 +112,7 @@ async function create(tx: Tx, { actor, board_id, input, options }: CreateTaskCom
   if (actor.user_id === null)
     throw new DomainError('forbidden', 'board.forbidden', 'A task needs a person who made it.');
   if (options.depends_on?.length) requireOnBoard(options.depends_on, await lockTasks(tx, board_id, depends_on, 'keep'));
+  (await lockColumn(tx, board_id, 'TODO')).enter('room');
   const row = { id: uuidv7(), board_id, ...input, created_by: actor.user_id };
   const task = tx.em.create(Task, row, { persist: true });
   await saveCreated(tx, task, { actor }, options.auto_start);
@@ -129,7 +133,7 @@ export class UpdateTaskHandler implements ICommandHandler<UpdateTaskCommand> {
       if (depends_on) requireOnBoard(depends_on, found);
       const changes = assignChanges<Partial<TaskInput>>(task, fields);
       if (depends_on) Object.assign(changes, await replaceDependencies(tx, task, depends_on));
-      await saveChanged(tx, task, changes, { actor });
+      await saveChanged(tx, { task, changes }, { actor });
       return recordOf(tx, task);
     });
   }

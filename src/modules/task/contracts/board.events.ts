@@ -17,3 +17,9 @@ export class BoardMemberRemovedEvent extends DomainEvent<BoardMemberEventData> {
   static readonly topic = 'board.member_removed';
   readonly topic = BoardMemberRemovedEvent.topic;
 }
+
+/** Other limits of how many tasks may be in a column hold on the board. `aggregate_seq` is the board's version. */
+export class BoardWipLimitsChangedEvent extends DomainEvent<{ actor_id: string | null }> {
+  static readonly topic = 'board.wip_limits_changed';
+  readonly topic = BoardWipLimitsChangedEvent.topic;
+}

@@ -8,8 +8,10 @@ export type RunOutcome = 'dispatched' | 'completed' | 'failed' | 'cancelled';
 /**
  * Moves a task as its run goes along. Idempotent: an end that the task has already taken over, or that comes when
  * a person has finished the task, changes nothing. Unknown tasks (deleted meanwhile) are ignored.
+ * `wip_full`: the dispatch would move it into a column that has as many tasks as it may have, so the task stays where it
+ * is, and the run is not to be launched.
  */
-export class ApplyRunToTaskCommand extends Command<{ state: TaskState | null }> {
+export class ApplyRunToTaskCommand extends Command<{ state: TaskState | null; wip_full?: true }> {
   constructor(
     readonly task_id: string,
     readonly run_id: string,
@@ -35,7 +37,7 @@ export class SettleRunCommand extends Command<void> {
 
 /**
  * Puts a finished task back to TODO for the actor; one that is not finished stays as it is.
- * @throws DomainError `task.not_found`, `board.forbidden`, `task.archived`
+ * @throws DomainError `task.not_found`, `board.forbidden`, `task.archived`, `board.wip_limit`
  */
 export class ReopenTaskCommand extends Command<{ state: TaskState }> {
   constructor(

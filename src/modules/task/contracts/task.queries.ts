@@ -1,6 +1,6 @@
 import type { Actor } from '../../../common/auth/actor.js';
 import { Query } from '../../../common/bus/contracts.js';
-import type { BoardPermission, TaskState, TaskView } from './task.types.js';
+import type { BoardPermission, TaskState, TaskView, WipState } from './task.types.js';
 
 /**
  * A task, for an actor who may do `permission` on its board.
@@ -27,9 +27,12 @@ export class AuthorizeBoardQuery extends Query<{ board_id: string }> {
   }
 }
 
-/** Ids of all boards the actor may read; `'all'` for admins. */
+/** Ids of all boards on which the actor may do `permission`; `'all'` for admins. */
 export class ListVisibleBoardsQuery extends Query<string[] | 'all'> {
-  constructor(readonly actor: Actor) {
+  constructor(
+    readonly actor: Actor,
+    readonly permission: BoardPermission = 'read',
+  ) {
     super();
   }
 }
@@ -81,6 +84,42 @@ export class FindOpenDependenciesQuery extends Query<OpenDependency[]> {
 /** Ids of the tasks that depend on this one. No access check. */
 export class FindDependentsQuery extends Query<string[]> {
   constructor(readonly task_id: string) {
+    super();
+  }
+}
+
+/** A task that the dispatch of a run would move into a limited column, and how full that is. */
+export interface WipBlock {
+  task_id: string;
+  board_id: string;
+  state: WipState;
+  max_tasks: number;
+  /** How many tasks are there now; more than `max_tasks` where the limit was lowered, or somebody used force. */
+  tasks: number;
+  /** The last run that the task has heard of: that one moves the task no more. */
+  last_run_id: string | null;
+}
+
+/**
+ * Those of the tasks whose board limits IN_PROGRESS and that are not there yet. A queued run of such a task waits while
+ * the column is full, and while runs ahead of it are to get what is free. No access check.
+ */
+export class FindWipBlocksQuery extends Query<WipBlock[]> {
+  constructor(readonly task_ids: string[]) {
+    super();
+  }
+}
+
+/** Those of the boards that limit IN_PROGRESS, and how full it is. No access check. */
+export class FindWipRoomQuery extends Query<{ board_id: string; max_tasks: number; tasks: number }[]> {
+  constructor(readonly board_ids: string[]) {
+    super();
+  }
+}
+
+/** The names of those of the boards that exist. No access check: for ids that the caller may see. */
+export class FindBoardNamesQuery extends Query<{ id: string; name: string }[]> {
+  constructor(readonly ids: string[]) {
     super();
   }
 }

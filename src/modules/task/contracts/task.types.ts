@@ -1,6 +1,12 @@
+import type { RetryPolicy } from '../../../common/retries/retry-policy.js';
+
 /** The columns of the board. The table's CHECK lists the same. */
 export const TASK_STATES = ['TODO', 'IN_PROGRESS', 'BLOCKED', 'COMPLETED', 'FAILED', 'CANCELLED'] as const;
 export type TaskState = (typeof TASK_STATES)[number];
+
+/** Columns that a board may limit: tasks leave them again. The CHECK of `board_wip_limits` lists the same. */
+export const WIP_STATES = ['TODO', 'IN_PROGRESS', 'BLOCKED'] as const satisfies readonly TaskState[];
+export type WipState = (typeof WIP_STATES)[number];
 
 /** What a caller needs on a board: `read` for viewers, `write` for editors, `manage` for owners. */
 export type BoardPermission = 'read' | 'write' | 'manage';
@@ -20,6 +26,8 @@ export interface TaskView {
   inactivity_timeout_seconds: number | null;
   /** Seconds that its agent may run, pauses not counted; null leaves it to the agent type. */
   wall_clock_timeout_seconds: number | null;
+  /** When its failed attempts are tried again; null leaves it to the agent type. */
+  retry_policy: RetryPolicy | null;
   /** Since when it is put away: hidden in lists, not to be changed or started. Null for most. */
   archived_at: string | null;
 }

@@ -10,6 +10,11 @@ const PERMISSIONS: Readonly<Record<BoardRole, readonly BoardPermission[]>> = {
   owner: ['read', 'write', 'manage'],
 };
 
+/** The roles that may do that. */
+export function rolesFor(permission: BoardPermission): BoardRole[] {
+  return (Object.keys(PERMISSIONS) as BoardRole[]).filter((role) => PERMISSIONS[role].includes(permission));
+}
+
 /** Administrators and the server itself pass every check. */
 export function seesEverything({ role }: Actor): boolean {
   return role === 'admin' || role === 'system';
@@ -28,11 +33,10 @@ export function checkPermission(
   if (seesEverything(actor)) return;
   if (role === null) throw notFound(what);
   if (PERMISSIONS[role].includes(permission)) return;
-  const able = (Object.keys(PERMISSIONS) as BoardRole[]).filter((other) => PERMISSIONS[other].includes(permission));
   throw new DomainError(
     'forbidden',
     'board.forbidden',
-    `You are ${role} on this board; this takes: ${able.join(' or ')}.`,
+    `You are ${role} on this board; this takes: ${rolesFor(permission).join(' or ')}.`,
     { role, permission },
   );
 }

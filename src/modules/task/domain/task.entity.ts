@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
+import type { RetryPolicy } from '../../../common/retries/retry-policy.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import type { RunOutcome } from '../contracts/task.commands.js';
 import type { TaskState } from '../contracts/task.types.js';
@@ -23,6 +24,8 @@ export const TaskSchema = defineEntity({
     /** Seconds; its agent type's where absent. */
     inactivity_timeout_seconds: p.integer().nullable(),
     wall_clock_timeout_seconds: p.integer().nullable(),
+    /** When its failed attempts are tried again; as its agent type says where absent. */
+    retry_policy: p.json<RetryPolicy>().nullable(),
     metadata: p.json<Record<string, unknown>>().defaultRaw(`'{}'`),
     /** The last run that this task has heard of: it puts the card into progress once, so that a person may move it meanwhile. */
     dispatched_run_id: p.uuid().nullable(),

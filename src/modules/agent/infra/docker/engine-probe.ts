@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { WakeUp } from '../../../../common/bus/wake-up.js';
+import { BackgroundLoop } from '../../../../common/ops/background-loop.js';
 import { Workers, type Worker } from '../../../../common/ops/workers.js';
 import type { EngineStatus, NotEnforced } from '../../contracts/engine.queries.js';
 import { EngineChecks } from '../../domain/sandbox-engine.js';
@@ -28,10 +28,9 @@ const UNKNOWN = {
 @Injectable()
 export class EngineProbe extends EngineChecks implements OnModuleInit, Worker {
   readonly name = 'engine-probe';
+  readonly roles = ['runner'] as const;
   private readonly logger = new Logger(EngineProbe.name);
-  private readonly bell = new WakeUp();
-  private running: Promise<void> | undefined;
-  private stopping = false;
+  private readonly loop = new BackgroundLoop(EngineProbe.name, LOOK_MS, () => this.round());
   private last: EngineStatus | null = null;
   /** Whether `last` is of the engine that answers now. */
   private isChecked = false;
@@ -54,20 +53,16 @@ export class EngineProbe extends EngineChecks implements OnModuleInit, Worker {
   }
 
   start(): void {
-    this.running = this.loop();
+    this.loop.start();
   }
 
-  async stop(): Promise<void> {
-    this.stopping = true;
-    this.bell.ring();
-    await this.running;
+  stop(): Promise<void> {
+    return this.loop.stop();
   }
 
-  private async loop(): Promise<void> {
-    while (!this.stopping) {
-      await this.look().catch((error: unknown) => this.logger.warn({ err: error }, 'the engine could not be checked'));
-      if (!this.stopping) await this.bell.wait(LOOK_MS);
-    }
+  private async round(): Promise<number> {
+    await this.look().catch((error: unknown) => this.logger.warn({ err: error }, 'the engine could not be checked'));
+    return LOOK_MS;
   }
 
   private async look(): Promise<void> {

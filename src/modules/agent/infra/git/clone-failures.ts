@@ -11,13 +11,19 @@ const HINTS: readonly [RegExp, string][] = [
   [/returned error: 404|not found/i, 'It does not exist, or you may not read it.'],
 ];
 
+/** What passes by itself: the network, the name server, a server that is busy or has broken off. */
+const PASSING =
+  /could not resolve (host|proxy)|temporary failure in name|unable to look up|(failed|unable|could ?n.t|can.t) (to )?connect|connection (refused|timed out|reset|closed)|operation timed out|network is unreachable|no route to host|early eof|rpc failed|(hung up|unexpected(ly)?) (unexpectedly|disconnect)|empty reply|gnutls_handshake|ssl_error_syscall|returned error: (408|429|5\d\d)/i;
+
 /** Why a repository could not be cloned: git's own words, and what to do about it. */
 export function cloneFailed(errors: string): AttemptFailure {
   if (/No space left on device|Disk quota exceeded/i.test(errors)) return doesNotFit();
-  const hint = HINTS.find(([pattern]) => pattern.test(errors))?.[1];
+  const known = HINTS.find(([pattern]) => pattern.test(errors))?.[1];
+  const passing = known === undefined && PASSING.test(errors);
+  const hint = passing ? "It can't be reached at the moment." : known;
   const reason = errors || 'git gave no reason';
   return new AttemptFailure(
-    'workspace.clone_failed',
+    passing ? 'workspace.unreachable' : 'workspace.clone_failed',
     `The repository could not be cloned: ${reason}${hint === undefined ? '' : ` ${hint}`}`,
   );
 }

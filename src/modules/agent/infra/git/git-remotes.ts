@@ -31,7 +31,10 @@ export class GitRemotes {
     private readonly policy: AddressPolicy,
   ) {}
 
-  /** @throws AttemptFailure `workspace.repository_refused`, `workspace.clone_failed` where the name is not known */
+  /**
+   * @throws AttemptFailure `workspace.repository_refused`; where the name is not known `workspace.clone_failed`, or
+   *   `workspace.unreachable` when nobody could say
+   */
   async reach(url: string, userId: string | null): Promise<Reach> {
     checkRepositoryAddress(url, this.config.agent);
     const remote = parseRepositoryAddress(url);
@@ -65,7 +68,8 @@ export class GitRemotes {
       if (!(error instanceof HostRefused)) throw error;
       const unknown = error.reason === 'not_found' || error.reason === 'timeout';
       if (unknown && this.isProxied(remote)) return [];
-      const code = unknown ? 'workspace.clone_failed' : 'workspace.repository_refused';
+      const missing = error.reason === 'timeout' ? 'workspace.unreachable' : 'workspace.clone_failed';
+      const code = unknown ? missing : 'workspace.repository_refused';
       const text = unknown ? 'The repository could not be cloned' : 'The repository address is refused';
       throw new AttemptFailure(code, `${text}: ${error.message}.`);
     }

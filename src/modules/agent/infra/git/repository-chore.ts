@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
-import { Housekeeping } from '../../../../common/ops/housekeeping.js';
+import { Housekeeping, ON_ITS_HOST } from '../../../../common/ops/housekeeping.js';
 import { Repositories } from './repositories.js';
 
 const EVERY_MS = 6 * 60 * 60_000; // a repository that is fetched from every few minutes has a day's packs by then
@@ -21,7 +21,7 @@ export class RepositoryChore implements OnModuleInit, OnModuleDestroy {
       this.running ??= this.tidy().finally(() => (this.running = undefined));
       return Promise.resolve();
     };
-    this.housekeeping.add({ name: 'repositories', everyMs: EVERY_MS, run });
+    this.housekeeping.add({ name: 'repositories', roles: ON_ITS_HOST, everyMs: EVERY_MS, run });
   }
 
   async onModuleDestroy(): Promise<void> {

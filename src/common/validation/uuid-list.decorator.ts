@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { Transform } from 'class-transformer';
-import { Check } from '../../../common/validation/check.decorator.js';
-import { isUuid } from '../../../common/validation/id.decorator.js';
+import { Check } from './check.decorator.js';
+import { isUuid } from './id.decorator.js';
 
 /** A list of UUIDs, none twice; becomes lower case, as ids are kept. */
 export function IsUuidList({ min = 0, max }: { min?: number; max: number }): PropertyDecorator {

@@ -1,0 +1,52 @@
+import { Controller, Get, Query } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Actor } from '../../../common/auth/actor.js';
+import { CurrentActor } from '../../../common/auth/auth.decorators.js';
+import { ApiProblems } from '../../../common/http/api-problems.decorator.js';
+import { IdParam } from '../../../common/validation/id.decorator.js';
+import { GetUsageQuery } from '../app/budget.queries.js';
+import type { BudgetTarget } from '../app/budget-targets.js';
+import { daysOf, toUsageOfDay, UsageDto, UsageQuery } from './usage.dto.js';
+
+/** What agents have used. */
+@ApiTags('budgets')
+@ApiBearerAuth()
+@Controller()
+export class UsageController {
+  constructor(private readonly queries: QueryBus) {}
+
+  @Get('boards/:boardId/usage')
+  @ApiOperation({
+    operationId: 'getBoardUsage',
+    summary: 'What the agents of a board have used, by day and agent type',
+    description: 'With what runs now, and with that of tasks that were deleted since.',
+  })
+  @ApiOkResponse({ type: UsageDto, description: 'The days that are asked for.' })
+  @ApiProblems(400, 401, [404, 'board.not_found'])
+  ofBoard(@CurrentActor() actor: Actor, @IdParam('boardId') id: string, @Query() query: UsageQuery): Promise<UsageDto> {
+    return this.usage(actor, { scope: 'board', id }, query);
+  }
+
+  @Get('tasks/:taskId/usage')
+  @ApiOperation({
+    operationId: 'getTaskUsage',
+    summary: 'What the agents of a task have used, by day and agent type',
+    description: 'With what runs now.',
+  })
+  @ApiOkResponse({ type: UsageDto, description: 'The days that are asked for.' })
+  @ApiProblems(400, 401, [404, 'task.not_found'])
+  ofTask(@CurrentActor() actor: Actor, @IdParam('taskId') id: string, @Query() query: UsageQuery): Promise<UsageDto> {
+    return this.usage(actor, { scope: 'task', id }, query);
+  }
+
+  private async usage(
+    actor: Actor,
+    target: BudgetTarget & { scope: 'board' | 'task' },
+    query: UsageQuery,
+  ): Promise<UsageDto> {
+    const { from, to } = daysOf(query);
+    const rows = await this.queries.execute(new GetUsageQuery(actor, target, from, to));
+    return { from, to, usage: rows.map(toUsageOfDay) };
+  }
+}
