@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, ClientMeta, Options as Options2, RequestResult, ServerSentEventsResult, TDataShape } from './client/index.js';
-import type { ArchiveTaskData, ArchiveTaskErrors, ArchiveTaskResponses, BulkTasksData, BulkTasksErrors, BulkTasksResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CommitTaskData, CommitTaskErrors, CommitTaskResponses, CreateAgentTypeData, CreateAgentTypeErrors, CreateAgentTypeResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateBoardData, CreateBoardErrors, CreateBoardResponses, CreateTaskData, CreateTaskErrors, CreateTaskResponses, CreateTicketData, CreateTicketErrors, CreateTicketResponses, DeleteAgentTypeData, DeleteAgentTypeErrors, DeleteAgentTypeResponses, DeleteApiKeyData, DeleteApiKeyErrors, DeleteApiKeyResponses, DeleteBoardData, DeleteBoardErrors, DeleteBoardResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DownloadArtifactData, DownloadArtifactErrors, DownloadArtifactResponses, DownloadMessagesData, DownloadMessagesErrors, DownloadMessagesResponses, GetAgentData, GetAgentErrors, GetAgentResponses, GetAgentTypeData, GetAgentTypeErrors, GetAgentTypeResponses, GetAgentTypeVersionData, GetAgentTypeVersionErrors, GetAgentTypeVersionResponses, GetBoardData, GetBoardErrors, GetBoardResponses, GetMeData, GetMeErrors, GetMeResponses, GetOrchestratorStatusData, GetOrchestratorStatusErrors, GetOrchestratorStatusResponses, GetQueueData, GetQueueErrors, GetQueueResponses, GetRunStatusData, GetRunStatusErrors, GetRunStatusResponses, GetTaskData, GetTaskDiffData, GetTaskDiffErrors, GetTaskDiffResponses, GetTaskErrors, GetTaskResponses, GetUserData, GetUserErrors, GetUserResponses, ListAgentLogsData, ListAgentLogsErrors, ListAgentLogsResponses, ListAgentsData, ListAgentsErrors, ListAgentsResponses, ListAgentTypesData, ListAgentTypesErrors, ListAgentTypesResponses, ListAgentTypeVersionsData, ListAgentTypeVersionsErrors, ListAgentTypeVersionsResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListArtifactsData, ListArtifactsErrors, ListArtifactsResponses, ListAuditData, ListAuditErrors, ListAuditResponses, ListBoardMembersData, ListBoardMembersErrors, ListBoardMembersResponses, ListBoardsData, ListBoardsErrors, ListBoardsResponses, ListRescuesData, ListRescuesErrors, ListRescuesResponses, ListTaskAgentsData, ListTaskAgentsErrors, ListTaskAgentsResponses, ListTaskEventsData, ListTaskEventsErrors, ListTaskEventsResponses, ListTaskLogsData, ListTaskLogsErrors, ListTaskLogsResponses, ListTaskRescuesData, ListTaskRescuesErrors, ListTaskRescuesResponses, ListTaskRunsData, ListTaskRunsErrors, ListTaskRunsResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListUsersData, ListUsersErrors, ListUsersResponses, ListWorkspacesData, ListWorkspacesErrors, ListWorkspacesResponses, LoginData, LoginErrors, LoginResponses, LogoutData, LogoutErrors, LogoutResponses, LookUpUserData, LookUpUserErrors, LookUpUserResponses, PauseRunData, PauseRunErrors, PauseRunResponses, PostAgentMessagesData, PostAgentMessagesErrors, PostAgentMessagesResponses, ProbeAgentTypeData, ProbeAgentTypeErrors, ProbeAgentTypeResponses, PushTaskData, PushTaskErrors, PushTaskResponses, RefreshTokensData, RefreshTokensErrors, RefreshTokensResponses, RegisterData, RegisterErrors, RegisterResponses, RemoveBoardMemberData, RemoveBoardMemberErrors, RemoveBoardMemberResponses, RemoveWorkspaceData, RemoveWorkspaceErrors, RemoveWorkspaceResponses, RestoreRescueData, RestoreRescueErrors, RestoreRescueResponses, ResumeRunData, ResumeRunErrors, ResumeRunResponses, SendInputData, SendInputErrors, SendInputResponses, SetBoardMemberData, SetBoardMemberErrors, SetBoardMemberResponses, StartRunData, StartRunErrors, StartRunResponses, StopAgentData, StopAgentErrors, StopAgentResponses, StopRunData, StopRunErrors, StopRunResponses, StreamAllData, StreamAllErrors, StreamAllResponse, StreamAllResponses, StreamTaskData, StreamTaskErrors, StreamTaskResponse, StreamTaskResponses, TriggerRunData, TriggerRunErrors, TriggerRunResponses, UnarchiveTaskData, UnarchiveTaskErrors, UnarchiveTaskResponses, UpdateAgentTypeData, UpdateAgentTypeErrors, UpdateAgentTypeResponses, UpdateBoardData, UpdateBoardErrors, UpdateBoardResponses, UpdateTaskData, UpdateTaskErrors, UpdateTaskResponses, UpdateTaskStateData, UpdateTaskStateErrors, UpdateTaskStateResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen.js';
+import type { ArchiveTaskData, ArchiveTaskErrors, ArchiveTaskResponses, BulkTasksData, BulkTasksErrors, BulkTasksResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CommitTaskData, CommitTaskErrors, CommitTaskResponses, CreateAgentTypeData, CreateAgentTypeErrors, CreateAgentTypeResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateBoardData, CreateBoardErrors, CreateBoardResponses, CreateTaskData, CreateTaskErrors, CreateTaskResponses, CreateTicketData, CreateTicketErrors, CreateTicketResponses, DeleteAgentTypeData, DeleteAgentTypeErrors, DeleteAgentTypeResponses, DeleteApiKeyData, DeleteApiKeyErrors, DeleteApiKeyResponses, DeleteBoardData, DeleteBoardErrors, DeleteBoardResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DismissDeadLetterData, DismissDeadLetterErrors, DismissDeadLetterResponses, DownloadArtifactData, DownloadArtifactErrors, DownloadArtifactResponses, DownloadMessagesData, DownloadMessagesErrors, DownloadMessagesResponses, DrainHostData, DrainHostErrors, DrainHostResponses, GetAgentData, GetAgentErrors, GetAgentResponses, GetAgentTypeData, GetAgentTypeErrors, GetAgentTypeResponses, GetAgentTypeVersionData, GetAgentTypeVersionErrors, GetAgentTypeVersionResponses, GetBoardData, GetBoardErrors, GetBoardResponses, GetBoardUsageData, GetBoardUsageErrors, GetBoardUsageResponses, GetHostData, GetHostErrors, GetHostResponses, GetMeData, GetMeErrors, GetMeResponses, GetOrchestratorStatusData, GetOrchestratorStatusErrors, GetOrchestratorStatusResponses, GetQueueData, GetQueueErrors, GetQueueResponses, GetRunStatusData, GetRunStatusErrors, GetRunStatusResponses, GetTaskData, GetTaskDiffData, GetTaskDiffErrors, GetTaskDiffResponses, GetTaskErrors, GetTaskResponses, GetTaskUsageData, GetTaskUsageErrors, GetTaskUsageResponses, GetUserData, GetUserErrors, GetUserResponses, ListAgentLogsData, ListAgentLogsErrors, ListAgentLogsResponses, ListAgentsData, ListAgentsErrors, ListAgentsResponses, ListAgentTypeBudgetsData, ListAgentTypeBudgetsErrors, ListAgentTypeBudgetsResponses, ListAgentTypesData, ListAgentTypesErrors, ListAgentTypesResponses, ListAgentTypeVersionsData, ListAgentTypeVersionsErrors, ListAgentTypeVersionsResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListArtifactsData, ListArtifactsErrors, ListArtifactsResponses, ListAuditData, ListAuditErrors, ListAuditResponses, ListBoardBudgetsData, ListBoardBudgetsErrors, ListBoardBudgetsResponses, ListBoardMembersData, ListBoardMembersErrors, ListBoardMembersResponses, ListBoardsData, ListBoardsErrors, ListBoardsResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListHostsData, ListHostsErrors, ListHostsResponses, ListRescuesData, ListRescuesErrors, ListRescuesResponses, ListRunAttemptsData, ListRunAttemptsErrors, ListRunAttemptsResponses, ListRunLimitsData, ListRunLimitsErrors, ListRunLimitsResponses, ListTaskAgentsData, ListTaskAgentsErrors, ListTaskAgentsResponses, ListTaskBudgetsData, ListTaskBudgetsErrors, ListTaskBudgetsResponses, ListTaskEventsData, ListTaskEventsErrors, ListTaskEventsResponses, ListTaskLogsData, ListTaskLogsErrors, ListTaskLogsResponses, ListTaskRescuesData, ListTaskRescuesErrors, ListTaskRescuesResponses, ListTaskRunsData, ListTaskRunsErrors, ListTaskRunsResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListUsersData, ListUsersErrors, ListUsersResponses, ListWorkspacesData, ListWorkspacesErrors, ListWorkspacesResponses, LoginData, LoginErrors, LoginResponses, LogoutData, LogoutErrors, LogoutResponses, LookUpUserData, LookUpUserErrors, LookUpUserResponses, PauseRunData, PauseRunErrors, PauseRunResponses, PostAgentMessagesData, PostAgentMessagesErrors, PostAgentMessagesResponses, ProbeAgentTypeData, ProbeAgentTypeErrors, ProbeAgentTypeResponses, PushTaskData, PushTaskErrors, PushTaskResponses, RedriveDeadLetterData, RedriveDeadLetterErrors, RedriveDeadLetterResponses, RedriveDeadLettersData, RedriveDeadLettersErrors, RedriveDeadLettersResponses, RefreshTokensData, RefreshTokensErrors, RefreshTokensResponses, RegisterData, RegisterErrors, RegisterResponses, RemoveAgentTypeBudgetData, RemoveAgentTypeBudgetErrors, RemoveAgentTypeBudgetResponses, RemoveBoardBudgetData, RemoveBoardBudgetErrors, RemoveBoardBudgetResponses, RemoveBoardMemberData, RemoveBoardMemberErrors, RemoveBoardMemberResponses, RemoveHostData, RemoveHostErrors, RemoveHostResponses, RemoveRunLimitData, RemoveRunLimitErrors, RemoveRunLimitResponses, RemoveTaskBudgetData, RemoveTaskBudgetErrors, RemoveTaskBudgetResponses, RemoveWorkspaceData, RemoveWorkspaceErrors, RemoveWorkspaceResponses, RestoreRescueData, RestoreRescueErrors, RestoreRescueResponses, ResumeRunData, ResumeRunErrors, ResumeRunResponses, SendInputData, SendInputErrors, SendInputResponses, SetAgentTypeBudgetData, SetAgentTypeBudgetErrors, SetAgentTypeBudgetResponses, SetBoardBudgetData, SetBoardBudgetErrors, SetBoardBudgetResponses, SetBoardMemberData, SetBoardMemberErrors, SetBoardMemberResponses, SetRunLimitData, SetRunLimitErrors, SetRunLimitResponses, SetTaskBudgetData, SetTaskBudgetErrors, SetTaskBudgetResponses, SetWipLimitsData, SetWipLimitsErrors, SetWipLimitsResponses, StartRunData, StartRunErrors, StartRunResponses, StopAgentData, StopAgentErrors, StopAgentResponses, StopRunData, StopRunErrors, StopRunResponses, StreamAllData, StreamAllErrors, StreamAllResponse, StreamAllResponses, StreamTaskData, StreamTaskErrors, StreamTaskResponse, StreamTaskResponses, TriggerRunData, TriggerRunErrors, TriggerRunResponses, UnarchiveTaskData, UnarchiveTaskErrors, UnarchiveTaskResponses, UndrainHostData, UndrainHostErrors, UndrainHostResponses, UpdateAgentTypeData, UpdateAgentTypeErrors, UpdateAgentTypeResponses, UpdateBoardData, UpdateBoardErrors, UpdateBoardResponses, UpdateTaskData, UpdateTaskErrors, UpdateTaskResponses, UpdateTaskStateData, UpdateTaskStateErrors, UpdateTaskStateResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -161,6 +161,72 @@ export class KandevApi extends HeyApiClient {
                     type: 'http'
                 }],
             url: '/api/v1/agent-types/{typeId}',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
+     * The budget of each run of an agent type
+     */
+    public listAgentTypeBudgets<ThrowOnError extends boolean = true>(options: Options<ListAgentTypeBudgetsData, ThrowOnError>): RequestResult<ListAgentTypeBudgetsResponses, ListAgentTypeBudgetsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<ListAgentTypeBudgetsResponses, ListAgentTypeBudgetsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/agent-types/{typeId}/budgets',
+            ...options
+        });
+    }
+    
+    /**
+     * Take the budget of an agent type away (administrators)
+     */
+    public removeAgentTypeBudget<ThrowOnError extends boolean = true>(options: Options<RemoveAgentTypeBudgetData, ThrowOnError>): RequestResult<RemoveAgentTypeBudgetResponses, RemoveAgentTypeBudgetErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).delete<RemoveAgentTypeBudgetResponses, RemoveAgentTypeBudgetErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/agent-types/{typeId}/budgets/{period}',
+            ...options
+        });
+    }
+    
+    /**
+     * Set the budget of each run of an agent type (administrators)
+     *
+     * All limits at once; what is left out is none. It holds at once for what is about to start, within seconds for what runs, and runs that wait for a budget are looked at again.
+     */
+    public setAgentTypeBudget<ThrowOnError extends boolean = true>(options: Options<SetAgentTypeBudgetData, ThrowOnError>): RequestResult<SetAgentTypeBudgetResponses, SetAgentTypeBudgetErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).put<SetAgentTypeBudgetResponses, SetAgentTypeBudgetErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/agent-types/{typeId}/budgets/{period}',
             ...options,
             headers: {
                 'Content-Type': 'application/json',
@@ -647,6 +713,72 @@ export class KandevApi extends HeyApiClient {
     }
     
     /**
+     * The budgets of a board, with what is used of them
+     */
+    public listBoardBudgets<ThrowOnError extends boolean = true>(options: Options<ListBoardBudgetsData, ThrowOnError>): RequestResult<ListBoardBudgetsResponses, ListBoardBudgetsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<ListBoardBudgetsResponses, ListBoardBudgetsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/boards/{boardId}/budgets',
+            ...options
+        });
+    }
+    
+    /**
+     * Take a budget of a board away (owners, administrators)
+     */
+    public removeBoardBudget<ThrowOnError extends boolean = true>(options: Options<RemoveBoardBudgetData, ThrowOnError>): RequestResult<RemoveBoardBudgetResponses, RemoveBoardBudgetErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).delete<RemoveBoardBudgetResponses, RemoveBoardBudgetErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/boards/{boardId}/budgets/{period}',
+            ...options
+        });
+    }
+    
+    /**
+     * Set a budget of a board (owners, administrators)
+     *
+     * All limits at once; what is left out is none. It holds at once for what is about to start, within seconds for what runs, and runs that wait for a budget are looked at again.
+     */
+    public setBoardBudget<ThrowOnError extends boolean = true>(options: Options<SetBoardBudgetData, ThrowOnError>): RequestResult<SetBoardBudgetResponses, SetBoardBudgetErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).put<SetBoardBudgetResponses, SetBoardBudgetErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/boards/{boardId}/budgets/{period}',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
      * The members of a board, the oldest membership first
      */
     public listBoardMembers<ThrowOnError extends boolean = true>(options: Options<ListBoardMembersData, ThrowOnError>): RequestResult<ListBoardMembersResponses, ListBoardMembersErrors, ThrowOnError, 'data'> {
@@ -779,7 +911,325 @@ export class KandevApi extends HeyApiClient {
     }
     
     /**
+     * What the agents of a board have used, by day and agent type
+     *
+     * With what runs now, and with that of tasks that were deleted since.
+     */
+    public getBoardUsage<ThrowOnError extends boolean = true>(options: Options<GetBoardUsageData, ThrowOnError>): RequestResult<GetBoardUsageResponses, GetBoardUsageErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<GetBoardUsageResponses, GetBoardUsageErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/boards/{boardId}/usage',
+            ...options
+        });
+    }
+    
+    /**
+     * Limit how many tasks may be in a column of a board at once (owners, administrators)
+     *
+     * Merges: a column that is absent keeps its limit, null takes it away, 0 closes the column. Where that changes anything the board gets a new version. With `If-Match` it is done only if the board is still of that version.
+     */
+    public setWipLimits<ThrowOnError extends boolean = true>(options: Options<SetWipLimitsData, ThrowOnError>): RequestResult<SetWipLimitsResponses, SetWipLimitsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).put<SetWipLimitsResponses, SetWipLimitsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/boards/{boardId}/wip-limits',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
+     * Runs that were given up, on the boards that you may see, newest first
+     *
+     * One leaves the list when it is redriven or dismissed, and when a later run of its task has completed.
+     */
+    public listDeadLetters<ThrowOnError extends boolean = true>(options?: Options<ListDeadLettersData, ThrowOnError>): RequestResult<ListDeadLettersResponses, ListDeadLettersErrors, ThrowOnError, 'data'> {
+        return (options?.client ?? this.client).get<ListDeadLettersResponses, ListDeadLettersErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/dead-letters',
+            ...options
+        });
+    }
+    
+    /**
+     * Queue new runs of many that were given up (editors)
+     *
+     * By `ids`, or by `filter`: at most 200 at a time, and `next_cursor` for the next ones. The answer tells of each what became of it.
+     */
+    public redriveDeadLetters<ThrowOnError extends boolean = true>(options: Options<RedriveDeadLettersData, ThrowOnError>): RequestResult<RedriveDeadLettersResponses, RedriveDeadLettersErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).post<RedriveDeadLettersResponses, RedriveDeadLettersErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/dead-letters/redrive',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
+     * Take a run that was given up off the list (editors)
+     *
+     * The run itself stays as it is.
+     */
+    public dismissDeadLetter<ThrowOnError extends boolean = true>(options: Options<DismissDeadLetterData, ThrowOnError>): RequestResult<DismissDeadLetterResponses, DismissDeadLetterErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).delete<DismissDeadLetterResponses, DismissDeadLetterErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/dead-letters/{id}',
+            ...options
+        });
+    }
+    
+    /**
+     * Queue a new run of what was given up (editors)
+     *
+     * Of the same task, with the same agent type and priority, whatever state the task is in. Asked for twice it gives the same run.
+     */
+    public redriveDeadLetter<ThrowOnError extends boolean = true>(options: Options<RedriveDeadLetterData, ThrowOnError>): RequestResult<RedriveDeadLetterResponses, RedriveDeadLetterErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).post<RedriveDeadLetterResponses, RedriveDeadLetterErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/dead-letters/{id}/redrive',
+            ...options
+        });
+    }
+    
+    /**
+     * All hosts: what they offer, and how they are
+     */
+    public listHosts<ThrowOnError extends boolean = true>(options?: Options<ListHostsData, ThrowOnError>): RequestResult<ListHostsResponses, ListHostsErrors, ThrowOnError, 'data'> {
+        return (options?.client ?? this.client).get<ListHostsResponses, ListHostsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/hosts',
+            ...options
+        });
+    }
+    
+    /**
+     * Forget a host that is down and has no runs (administrators)
+     *
+     * Its own limits go with it. One that comes back is in the list again.
+     */
+    public removeHost<ThrowOnError extends boolean = true>(options: Options<RemoveHostData, ThrowOnError>): RequestResult<RemoveHostResponses, RemoveHostErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).delete<RemoveHostResponses, RemoveHostErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/hosts/{hostId}',
+            ...options
+        });
+    }
+    
+    /**
+     * One host
+     */
+    public getHost<ThrowOnError extends boolean = true>(options: Options<GetHostData, ThrowOnError>): RequestResult<GetHostResponses, GetHostErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<GetHostResponses, GetHostErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/hosts/{hostId}',
+            ...options
+        });
+    }
+    
+    /**
+     * Give a host no new runs (administrators)
+     *
+     * What runs there goes on, over restarts of its server too. Again: the same.
+     */
+    public drainHost<ThrowOnError extends boolean = true>(options: Options<DrainHostData, ThrowOnError>): RequestResult<DrainHostResponses, DrainHostErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).post<DrainHostResponses, DrainHostErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/hosts/{hostId}/drain',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
+     * Give a host runs again (administrators)
+     */
+    public undrainHost<ThrowOnError extends boolean = true>(options: Options<UndrainHostData, ThrowOnError>): RequestResult<UndrainHostResponses, UndrainHostErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).post<UndrainHostResponses, UndrainHostErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/hosts/{hostId}/undrain',
+            ...options
+        });
+    }
+    
+    /**
+     * Limits of runs at once, and weights, with how many hold a place now
+     *
+     * Administrators see all; others those of the whole server and of agent types, of the boards they may read and of themselves, and what holds for boards and users that have none of their own.
+     */
+    public listRunLimits<ThrowOnError extends boolean = true>(options?: Options<ListRunLimitsData, ThrowOnError>): RequestResult<ListRunLimitsResponses, ListRunLimitsErrors, ThrowOnError, 'data'> {
+        return (options?.client ?? this.client).get<ListRunLimitsResponses, ListRunLimitsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/limits',
+            ...options
+        });
+    }
+    
+    /**
+     * Take a limit away, from the next claim on (administrators)
+     */
+    public removeRunLimit<ThrowOnError extends boolean = true>(options: Options<RemoveRunLimitData, ThrowOnError>): RequestResult<RemoveRunLimitResponses, RemoveRunLimitErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).delete<RemoveRunLimitResponses, RemoveRunLimitErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/limits/{scope}/{subject}',
+            ...options
+        });
+    }
+    
+    /**
+     * Set a limit, from the next claim on (administrators)
+     *
+     * Both values are set; what is left out is none. One without any says that what holds for `*` does not hold for it. Runs that hold a place keep it.
+     */
+    public setRunLimit<ThrowOnError extends boolean = true>(options: Options<SetRunLimitData, ThrowOnError>): RequestResult<SetRunLimitResponses, SetRunLimitErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).put<SetRunLimitResponses, SetRunLimitErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/limits/{scope}/{subject}',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
      * Queued tasks that you may see, in the order they are served
+     *
+     * Each with its place in the whole queue, when it will start as far as that is known, and what keeps it from it.
      */
     public getQueue<ThrowOnError extends boolean = true>(options?: Options<GetQueueData, ThrowOnError>): RequestResult<GetQueueResponses, GetQueueErrors, ThrowOnError, 'data'> {
         return (options?.client ?? this.client).get<GetQueueResponses, GetQueueErrors, ThrowOnError, 'data'>({
@@ -799,7 +1249,7 @@ export class KandevApi extends HeyApiClient {
     }
     
     /**
-     * How the orchestrator is doing
+     * How the orchestrator and its hosts are doing
      */
     public getOrchestratorStatus<ThrowOnError extends boolean = true>(options?: Options<GetOrchestratorStatusData, ThrowOnError>): RequestResult<GetOrchestratorStatusResponses, GetOrchestratorStatusErrors, ThrowOnError, 'data'> {
         return (options?.client ?? this.client).get<GetOrchestratorStatusResponses, GetOrchestratorStatusErrors, ThrowOnError, 'data'>({
@@ -986,6 +1436,26 @@ export class KandevApi extends HeyApiClient {
                     type: 'http'
                 }],
             url: '/api/v1/orchestrator/tasks/{taskId}/runs',
+            ...options
+        });
+    }
+    
+    /**
+     * The attempts of a run, why each failed, and when the next is due
+     */
+    public listRunAttempts<ThrowOnError extends boolean = true>(options: Options<ListRunAttemptsData, ThrowOnError>): RequestResult<ListRunAttemptsResponses, ListRunAttemptsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<ListRunAttemptsResponses, ListRunAttemptsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/tasks/{taskId}/runs/{runId}/attempts',
             ...options
         });
     }
@@ -1259,6 +1729,72 @@ export class KandevApi extends HeyApiClient {
     }
     
     /**
+     * The budgets of a task, with what is used of them
+     */
+    public listTaskBudgets<ThrowOnError extends boolean = true>(options: Options<ListTaskBudgetsData, ThrowOnError>): RequestResult<ListTaskBudgetsResponses, ListTaskBudgetsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<ListTaskBudgetsResponses, ListTaskBudgetsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/tasks/{taskId}/budgets',
+            ...options
+        });
+    }
+    
+    /**
+     * Take a budget of a task away (editors)
+     */
+    public removeTaskBudget<ThrowOnError extends boolean = true>(options: Options<RemoveTaskBudgetData, ThrowOnError>): RequestResult<RemoveTaskBudgetResponses, RemoveTaskBudgetErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).delete<RemoveTaskBudgetResponses, RemoveTaskBudgetErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/tasks/{taskId}/budgets/{period}',
+            ...options
+        });
+    }
+    
+    /**
+     * Set a budget of a task (editors)
+     *
+     * All limits at once; what is left out is none. It holds at once for what is about to start, within seconds for what runs, and runs that wait for a budget are looked at again.
+     */
+    public setTaskBudget<ThrowOnError extends boolean = true>(options: Options<SetTaskBudgetData, ThrowOnError>): RequestResult<SetTaskBudgetResponses, SetTaskBudgetErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).put<SetTaskBudgetResponses, SetTaskBudgetErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/tasks/{taskId}/budgets/{period}',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
      * Commit what is in the task's workspace to the task's own branch (editors)
      *
      * Kept on the server until it is pushed. The agent's own commits come with it. You are the author.
@@ -1432,6 +1968,28 @@ export class KandevApi extends HeyApiClient {
                     type: 'http'
                 }],
             url: '/api/v1/tasks/{taskId}/unarchive',
+            ...options
+        });
+    }
+    
+    /**
+     * What the agents of a task have used, by day and agent type
+     *
+     * With what runs now.
+     */
+    public getTaskUsage<ThrowOnError extends boolean = true>(options: Options<GetTaskUsageData, ThrowOnError>): RequestResult<GetTaskUsageResponses, GetTaskUsageErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<GetTaskUsageResponses, GetTaskUsageErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/tasks/{taskId}/usage',
             ...options
         });
     }

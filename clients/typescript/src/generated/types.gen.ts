@@ -253,6 +253,14 @@ export type AgentType = {
      */
     wall_clock_timeout_seconds: number | null;
     /**
+     * Its agents run only on hosts that have all of these labels.
+     */
+    host_labels: Array<string>;
+    /**
+     * When its failed attempts are tried again; null: the server's own settings.
+     */
+    retry_policy: RetryPolicy | null;
+    /**
      * Runs of a disabled type are refused.
      */
     enabled: boolean;
@@ -307,6 +315,14 @@ export type AgentTypeDefinition = {
      * Seconds that an agent may run, pauses not counted; null: the server's own setting.
      */
     wall_clock_timeout_seconds: number | null;
+    /**
+     * Its agents run only on hosts that have all of these labels.
+     */
+    host_labels: Array<string>;
+    /**
+     * When its failed attempts are tried again; null: the server's own settings.
+     */
+    retry_policy: RetryPolicy | null;
     /**
      * Runs of a disabled type are refused.
      */
@@ -410,7 +426,12 @@ export type ArtifactList = {
     next_cursor: string | null;
 };
 
-export type AuditAction = 'auth.registered' | 'auth.signed_in' | 'auth.sign_in_failed' | 'auth.signed_out' | 'auth.refreshed' | 'auth.refresh_failed' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.password_change_failed' | 'user.role_changed' | 'user.disabled' | 'user.enabled' | 'api_key.created' | 'api_key.used' | 'api_key.revoked' | 'board.member_set' | 'board.member_removed' | 'agent_type.created' | 'agent_type.updated' | 'agent_type.deleted' | 'agent.launched' | 'agent.input_sent' | 'credential.granted' | 'workspace.committed' | 'workspace.pushed' | 'workspace.removed' | 'rescue.restored' | 'credential.used';
+/**
+ * At work, or how it has ended. `LOST`: its container or process vanished, and nobody saw it end.
+ */
+export type AttemptState = 'STARTING' | 'RUNNING' | 'PAUSED' | 'STOPPING' | 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'LOST';
+
+export type AuditAction = 'auth.registered' | 'auth.signed_in' | 'auth.sign_in_failed' | 'auth.signed_out' | 'auth.refreshed' | 'auth.refresh_failed' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.password_change_failed' | 'user.role_changed' | 'user.disabled' | 'user.enabled' | 'api_key.created' | 'api_key.used' | 'api_key.revoked' | 'board.member_set' | 'board.member_removed' | 'agent_type.created' | 'agent_type.updated' | 'agent_type.deleted' | 'agent.launched' | 'agent.input_sent' | 'credential.granted' | 'workspace.committed' | 'workspace.pushed' | 'workspace.removed' | 'rescue.restored' | 'credential.used' | 'dead_letter.redriven' | 'dead_letter.dismissed' | 'host.drained' | 'host.undrained' | 'host.removed' | 'run_limit.set' | 'run_limit.removed' | 'budget.set' | 'budget.removed';
 
 export type AuditEvent = {
     id: string;
@@ -461,6 +482,50 @@ export type AuditEventList = {
     events: Array<AuditEvent>;
 };
 
+export type AwaitedColumn = {
+    state: TaskState;
+    /**
+     * As many as the board takes there.
+     */
+    max_tasks: number;
+    /**
+     * As many as there are. Where it is fewer, the rest is for runs that were queued before.
+     */
+    tasks: number;
+};
+
+export type AwaitedHost = {
+    /**
+     * `none_up`: no host is up; `labels`: none that is up has the labels; `draining`: those that have them drain; `full`:
+     * all their places are taken; `resources`: none has the memory and cores free; `saving_up`: what is free is kept for a
+     * larger run that has waited for long.
+     */
+    problem: HostProblem;
+    /**
+     * Labels that its agent type asks for; with `labels` those that are missing.
+     */
+    labels: Array<string>;
+    /**
+     * Of `resources`: what the host lacks that comes closest.
+     */
+    missing_memory_bytes: number;
+    /**
+     * The same of cores.
+     */
+    missing_cpus: number;
+};
+
+export type AwaitedLimit = {
+    scope: LimitScope;
+    /**
+     * What is at its limit: the id of a host, board or user, the name of an agent type, `*` for the whole server.
+     */
+    subject: string;
+    name: string | null;
+    max_running: number;
+    running: number;
+};
+
 export type AwaitedTask = {
     task_id: string;
     title: string;
@@ -505,6 +570,10 @@ export type BoardDetails = {
      * How many tasks there are in each state, without the archived ones.
      */
     task_counts: TaskCounts;
+    /**
+     * How many tasks may be in each column, to be compared with `task_counts`; null where any number may.
+     */
+    wip_limits: WipLimits;
 };
 
 export type BoardList = {
@@ -546,6 +615,54 @@ export type BoardMemberList = {
  */
 export type BoardRole = 'owner' | 'editor' | 'viewer';
 
+export type Budget = {
+    scope: BudgetScope;
+    /**
+     * `run`: each run by itself; `total`: all runs ever; `day`: the runs' attempts that began on one day (UTC).
+     */
+    period: BudgetPeriod;
+    /**
+     * Null: no limit.
+     */
+    wall_clock_seconds: number | null;
+    output_bytes: number | null;
+    messages: number | null;
+    tokens: number | null;
+    cost_usd: number | null;
+    /**
+     * By now, with what runs; null for a budget of each run.
+     */
+    used: BudgetUsed | null;
+    /**
+     * Nothing starts until it is raised or, of a day, the day is over. Of each run: one of the limits is 0.
+     */
+    used_up: boolean;
+    /**
+     * Null when that account is gone.
+     */
+    updated_by: string | null;
+    updated_at: string;
+};
+
+export type BudgetList = {
+    budgets: Array<Budget>;
+};
+
+/**
+ * `run`: each run by itself; `total`: all runs ever; `day`: the runs' attempts that began on one day (UTC).
+ */
+export type BudgetPeriod = 'run' | 'total' | 'day';
+
+export type BudgetScope = 'agent_type' | 'board' | 'task';
+
+export type BudgetUsed = {
+    wall_clock_seconds: number;
+    output_bytes: number;
+    messages: number;
+    tokens: number;
+    cost_usd: number;
+};
+
 export type BulkAction = 'set_state' | 'archive' | 'unarchive' | 'delete';
 
 export type BulkOutcome = {
@@ -586,9 +703,21 @@ export type BulkTasks = {
      */
     reason?: string | null;
     /**
-     * For `delete`: stop live runs first.
+     * For `delete`: stop live runs first. For `set_state`: also into a column that is full.
      */
     force?: boolean;
+};
+
+export type Capacity = {
+    slots: number;
+    running: number;
+    memory_bytes: number;
+    reserved_memory_bytes: number;
+    /**
+     * Cores, several agents to each.
+     */
+    cpus: number;
+    reserved_cpus: number;
 };
 
 export type ChangeKind = 'added' | 'modified' | 'deleted' | 'renamed' | 'type_changed';
@@ -671,6 +800,14 @@ export type CreateAgentType = {
      */
     wall_clock_timeout_seconds?: number | null;
     /**
+     * Its agents run only on hosts that have all of these labels, such as `gpu` or `zone=eu`.
+     */
+    host_labels?: Array<string>;
+    /**
+     * When its failed attempts are tried again; null: the server's own settings. A task may say otherwise.
+     */
+    retry_policy?: SetRetryPolicy | null;
+    /**
      * Runs of a disabled type are refused.
      */
     enabled?: boolean;
@@ -728,6 +865,10 @@ export type CreateTaskRequest = {
      */
     wall_clock_timeout_seconds?: number | null;
     /**
+     * When its failed attempts are tried again; null or absent leaves it to the agent type.
+     */
+    retry_policy?: SetRetryPolicy | null;
+    /**
      * Your own data: at most 32 KiB, 8 levels, 200 keys.
      */
     metadata?: {
@@ -747,6 +888,50 @@ export type CreateTaskRequest = {
  * Credentials of the host that it asks for.
  */
 export type CredentialMount = 'ssh_keys' | 'gitconfig' | 'git_credentials' | 'ssh_agent';
+
+export type DeadLetter = {
+    /**
+     * Of the run.
+     */
+    id: string;
+    task_id: string;
+    board_id: string;
+    agent_type: string;
+    /**
+     * 0 to 10, more is sooner.
+     */
+    priority: number;
+    /**
+     * How many were made.
+     */
+    attempts: number;
+    /**
+     * Why the last one failed; stable.
+     */
+    failure_code: string | null;
+    failure_message: string | null;
+    /**
+     * The user who started it; null when that account is gone.
+     */
+    requested_by: string | null;
+    queued_at: string;
+    dead_lettered_at: string;
+};
+
+export type DeadLetterFilter = {
+    board_id?: string;
+    agent_type?: string;
+    failure_code?: string;
+};
+
+export type DeadLetterList = {
+    dead_letters: Array<DeadLetter>;
+    total: number;
+    /**
+     * For `cursor`; null on the last page.
+     */
+    next_cursor: string | null;
+};
 
 export type DiffFormat = 'json' | 'text';
 
@@ -777,6 +962,13 @@ export type DiskTotals = {
      * Unused for so many days, a workspace goes; null: never.
      */
     retention_days: number | null;
+};
+
+export type DrainHost = {
+    /**
+     * For whoever looks at the list of hosts.
+     */
+    reason?: string;
 };
 
 export type EngineStatus = {
@@ -827,6 +1019,12 @@ export type EngineStatus = {
  */
 export type EstimateBasis = 'progress' | 'history';
 
+/**
+ * How sure that is. `high`: each duration that it goes by is that of at least 10 runs that took about as long as each
+ * other; `medium`: of at least 5; `low`: of fewer, or of all lengths, or far behind in the queue; `none`: no estimate.
+ */
+export type EstimateConfidence = 'high' | 'medium' | 'low' | 'none';
+
 export type FieldError = {
     /**
      * Path of the field, such as `metadata.a`.
@@ -864,6 +1062,90 @@ export type FileChange = {
     truncated: boolean;
 };
 
+export type Host = {
+    /**
+     * Of the server's home there: stays the same over restarts.
+     */
+    id: string;
+    name: string;
+    /**
+     * What agent types may ask for.
+     */
+    labels: Array<string>;
+    /**
+     * `draining`: takes no new runs; `down`: silent for so long that what ran there is lost.
+     */
+    state: HostState;
+    /**
+     * Whether it was told to take no new runs, also while it is down.
+     */
+    draining: boolean;
+    drain_reason: string | null;
+    /**
+     * Agents that may run there at once.
+     */
+    slots: number;
+    /**
+     * Runs that hold a place there.
+     */
+    running: number;
+    /**
+     * That its agents may be given together, and what those that run were given, by their limits.
+     */
+    memory_bytes: number;
+    reserved_memory_bytes: number;
+    /**
+     * The same of cores.
+     */
+    cpus: number;
+    reserved_cpus: number;
+    /**
+     * What does not work there as it should, in sentences; empty when all is well.
+     */
+    degraded: Array<string>;
+    /**
+     * Of its server.
+     */
+    server_version: string;
+    /**
+     * When its server has started.
+     */
+    started_at: string;
+    /**
+     * By the database's clock.
+     */
+    last_heartbeat: string;
+};
+
+export type HostCounts = {
+    up: number;
+    /**
+     * Take no new runs.
+     */
+    draining: number;
+    /**
+     * Silent for so long that what ran there is lost.
+     */
+    down: number;
+};
+
+export type HostList = {
+    hosts: Array<Host>;
+    total: number;
+};
+
+/**
+ * `none_up`: no host is up; `labels`: none that is up has the labels; `draining`: those that have them drain; `full`:
+ * all their places are taken; `resources`: none has the memory and cores free; `saving_up`: what is free is kept for a
+ * larger run that has waited for long.
+ */
+export type HostProblem = 'none_up' | 'labels' | 'draining' | 'full' | 'resources' | 'saving_up';
+
+/**
+ * `draining`: takes no new runs; `down`: silent for so long that what ran there is lost.
+ */
+export type HostState = 'up' | 'draining' | 'down';
+
 export type InputReceipt = {
     run_id: string;
     task_id: string;
@@ -888,6 +1170,8 @@ export type LeftOutFile = {
     bytes: number;
     why: string;
 };
+
+export type LimitScope = 'server' | 'host' | 'board' | 'user' | 'agent_type';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -963,40 +1247,54 @@ export type NotEnforced = {
 };
 
 /**
- * `starting` before the first heartbeat, `stalled` when there was none for 20 seconds.
+ * By the heartbeats of the hosts: `starting` before the first one, `stalled` when there was none for 20 seconds.
  */
 export type OrchestratorState = 'starting' | 'running' | 'stalled';
 
 export type OrchestratorStatus = {
     /**
-     * `starting` before the first heartbeat, `stalled` when there was none for 20 seconds.
+     * By the heartbeats of the hosts: `starting` before the first one, `stalled` when there was none for 20 seconds.
      */
     status: OrchestratorState;
     /**
-     * Agents of this server that are being started, running or stopped.
+     * Agents of all hosts that are being started, running, paused or stopped.
      */
     active_agents: number;
     /**
-     * Queued runs, with those that wait for other tasks.
+     * Queued runs, with those that wait for other tasks or a time.
      */
     queued_tasks: number;
     /**
-     * Since this server was started.
+     * The same, by what keeps them.
+     */
+    queued: QueuedCounts;
+    /**
+     * Runs that were given up: neither dismissed nor started again, and no later run of their task has completed.
+     */
+    dead_letters: number;
+    hosts: HostCounts;
+    capacity: Capacity;
+    /**
+     * Since the server process that answers was started.
      */
     uptime_seconds: number;
     /**
-     * When this server has last looked after its runs; null while it has just started.
+     * When a host has last looked after its runs; null while none ever has.
      */
     last_heartbeat: string | null;
     /**
-     * The container engine; null while this server has just started and has not looked yet.
+     * The container engine of the server process that answers; null while that has just started and has not looked yet,
+     * and where it serves none.
      */
     engine: EngineStatus | null;
     /**
-     * What does not work as it should, in sentences; empty when all is well.
+     * What does not work as it should, in sentences; those about a host begin with its name, one that is down among them.
+     * Empty when all is well.
      */
     degraded: Array<string>;
 };
+
+export type ParkReason = 'back_off' | 'retry_after' | 'budget';
 
 export type PostedMessages = {
     /**
@@ -1056,13 +1354,36 @@ export type PushRequest = {
 
 export type Queue = {
     /**
-     * In the order they are served; those that wait for other tasks come last.
+     * In the order they are served; those that wait for a time, and then those that wait for other tasks, come last.
      */
     tasks: Array<QueuedTask>;
     /**
      * Of all that you may see.
      */
     total: number;
+};
+
+export type QueuedCounts = {
+    /**
+     * In line: claimed as soon as there is a place for them.
+     */
+    ready: number;
+    /**
+     * Waiting for other tasks, or for room in a column of their board.
+     */
+    waits_for_tasks: number;
+    /**
+     * Waiting to be tried again.
+     */
+    back_off: number;
+    /**
+     * Waiting as a provider has asked for.
+     */
+    retry_after: number;
+    /**
+     * Waiting for a budget.
+     */
+    budget: number;
 };
 
 export type QueuedTask = {
@@ -1074,17 +1395,70 @@ export type QueuedTask = {
     priority: number;
     queued_at: string;
     /**
-     * Passed by until every task that it depends on is completed.
+     * Passed by until every task that it depends on is completed, and there is room in its board's column.
      */
     waits_for_tasks: boolean;
     /**
-     * Place in the whole queue, 1 is next; null while it waits for other tasks.
+     * Place in the whole queue, 1 is next; null while it waits for other tasks or a time.
      */
     position: number | null;
     /**
-     * Null while nothing is known to estimate it from.
+     * From how long runs of this agent type took on this board of late, what runs now, and the places that there are. Null
+     * where nothing sound can be said.
      */
     estimated_start: string | null;
+    /**
+     * How sure that is. `high`: each duration that it goes by is that of at least 10 runs that took about as long as each
+     * other; `medium`: of at least 5; `low`: of fewer, or of all lengths, or far behind in the queue; `none`: no estimate.
+     */
+    estimate_confidence: EstimateConfidence;
+    waiting_for: WaitingFor;
+};
+
+export type RedriveDeadLetters = {
+    ids?: Array<string>;
+    /**
+     * The newest 200 of these, behind the cursor.
+     */
+    filter?: DeadLetterFilter;
+    /**
+     * `next_cursor` of the answer before; with the same filter.
+     */
+    cursor?: string;
+};
+
+export type RedriveResult = {
+    /**
+     * In the order of the request, or newest first.
+     */
+    results: Array<RedrivenDeadLetter>;
+    succeeded: number;
+    failed: number;
+    /**
+     * How many more the filter means, behind these; ask again for those, with the cursor. 0 for ids.
+     */
+    remaining: number;
+    /**
+     * For the same request again; null where nothing is left. What could not be redriven is not taken again.
+     */
+    next_cursor: string | null;
+};
+
+export type RedrivenDeadLetter = {
+    id: string;
+    ok: boolean;
+    /**
+     * The run that was queued.
+     */
+    run_id: string | null;
+    /**
+     * Why nothing was done, as in the problem of the same request for one.
+     */
+    code: string | null;
+    /**
+     * The same in words.
+     */
+    detail: string | null;
 };
 
 export type RefreshRequest = {
@@ -1202,6 +1576,30 @@ export type RestoreRequest = {
     task_id?: string;
 };
 
+export type RetryPolicy = {
+    /**
+     * How many attempts a run may have in all.
+     */
+    max_attempts: number | null;
+    /**
+     * Seconds that the second attempt waits; each later one waits twice as long.
+     */
+    backoff_seconds: number | null;
+    /**
+     * Seconds that no attempt waits longer than.
+     */
+    max_backoff_seconds: number | null;
+    /**
+     * The failures that are tried again; null: those that are by default.
+     */
+    retry_on: Array<RetryableFailure> | null;
+};
+
+/**
+ * Codes of the failures that are tried again, instead of those that are by default.
+ */
+export type RetryableFailure = 'agent.exit_code' | 'agent.reported_failure' | 'agent.oom_killed' | 'agent.killed' | 'agent.command_not_found' | 'agent.inactive' | 'agent.timeout' | 'agent.disk_limit' | 'agent.output_limit' | 'agent.output_truncated' | 'agent.lost' | 'agent.environment' | 'image.unavailable' | 'container.start_failed' | 'container.sandbox_mismatch' | 'engine.unavailable' | 'workspace.clone_failed' | 'workspace.unreachable' | 'workspace.repository_refused' | 'workspace.too_large' | 'workspace.disk_unavailable' | 'credentials.unavailable' | 'runtime.process_off' | 'server.error';
+
 export type Run = {
     id: string;
     task_id: string;
@@ -1216,9 +1614,18 @@ export type Run = {
      */
     attempt: number;
     /**
+     * How many it may have in all; null for runs from before that was kept.
+     */
+    max_attempts: number | null;
+    /**
      * Queued, and passed by until every task that it depends on is completed.
      */
     waits_for_tasks: boolean;
+    /**
+     * Queued, but not taken from the queue before this time.
+     */
+    not_before: string | null;
+    parked_for: ParkReason | null;
     /**
      * The user who started it; null when that account is gone.
      */
@@ -1228,7 +1635,7 @@ export type Run = {
      */
     stop_reason: string | null;
     /**
-     * Why a failed run failed; stable.
+     * Why a failed run failed, or the last attempt of one that goes on; stable.
      */
     failure_code: string | null;
     failure_message: string | null;
@@ -1236,6 +1643,99 @@ export type Run = {
     started_at: string | null;
     finished_at: string | null;
     created_at: string;
+};
+
+export type RunAttempt = {
+    /**
+     * 1, 2, 3 …
+     */
+    attempt: number;
+    /**
+     * At work, or how it has ended. `LOST`: its container or process vanished, and nobody saw it end.
+     */
+    state: AttemptState;
+    /**
+     * Its agent instance; null where it did not get that far.
+     */
+    agent_id: string | null;
+    /**
+     * Where it ran.
+     */
+    host_id: string | null;
+    /**
+     * Why it failed; stable.
+     */
+    failure_code: string | null;
+    failure_message: string | null;
+    /**
+     * When it was taken from the queue.
+     */
+    claimed_at: string | null;
+    ended_at: string | null;
+    /**
+     * When the next attempt was due; null where there was to be none.
+     */
+    retry_at: string | null;
+    /**
+     * Why it was tried again, or not; null while it works.
+     */
+    retry_decision: string | null;
+};
+
+export type RunAttempts = {
+    /**
+     * Oldest first, the one at work last.
+     */
+    attempts: Array<RunAttempt>;
+    /**
+     * How many the run may have in all; null for runs from before that was kept.
+     */
+    max_attempts: number | null;
+    /**
+     * When the next one is due; null while one works, none is due, or it only waits for its turn in the queue.
+     */
+    next_attempt_at: string | null;
+    parked_for: ParkReason | null;
+};
+
+export type RunLimit = {
+    scope: LimitScope;
+    /**
+     * Id of the host, board or user, name of the agent type; `*`: each of the scope that has no limit of its own.
+     */
+    subject: string;
+    /**
+     * Null for `*`, and for what was deleted since.
+     */
+    name: string | null;
+    /**
+     * Runs that may hold a place at once; null: as many as like.
+     */
+    max_running: number | null;
+    /**
+     * Of a board or a user; null is as good as 1.
+     */
+    weight: number | null;
+    /**
+     * Runs that hold a place now; null where each of the scope has a number of its own.
+     */
+    running: number | null;
+    /**
+     * Who has set it; null when that user was deleted since.
+     */
+    updated_by: string | null;
+    updated_at: string;
+};
+
+export type RunLimitList = {
+    /**
+     * By scope and subject.
+     */
+    limits: Array<RunLimit>;
+    /**
+     * Of all that you may see.
+     */
+    total: number;
 };
 
 export type RunList = {
@@ -1265,7 +1765,7 @@ export type RunStatus = {
     run_id: string | null;
     run_state: RunState | null;
     /**
-     * What a queued run waits for; null when it does not, or there is no run.
+     * What a run that is queued or being started waits for; null when it does not, or there is no run.
      */
     waiting_for: WaitingFor | null;
     /**
@@ -1485,6 +1985,68 @@ export type SetBoardMember = {
     role: BoardRole;
 };
 
+export type SetBudget = {
+    /**
+     * Time that agents run, pauses not counted.
+     */
+    wall_clock_seconds?: number | null;
+    /**
+     * What agents write, as it is stored.
+     */
+    output_bytes?: number | null;
+    /**
+     * Of the agents themselves; the server's about them are free.
+     */
+    messages?: number | null;
+    /**
+     * Input and output together, as agents tell of them in `data.usage`.
+     */
+    tokens?: number | null;
+    /**
+     * As agents tell of it in `data.usage`.
+     */
+    cost_usd?: number | null;
+};
+
+export type SetRetryPolicy = {
+    /**
+     * How many attempts a run may have in all; 1 never tries again.
+     */
+    max_attempts?: number | null;
+    /**
+     * Seconds that the second attempt waits, give or take a part of chance; each later one waits twice as long.
+     */
+    backoff_seconds?: number | null;
+    /**
+     * Seconds that no attempt waits longer than, whatever its number.
+     */
+    max_backoff_seconds?: number | null;
+    /**
+     * Codes of the failures that are tried again, instead of those that are by default.
+     */
+    retry_on?: Array<RetryableFailure> | null;
+};
+
+export type SetRunLimit = {
+    /**
+     * Runs that may hold a place at once; none: as many as like. 0 stops new ones.
+     */
+    max_running?: number | null;
+    /**
+     * Of a board or a user: how much of the queue's service it gets beside others, which have 1 where nothing is said.
+     */
+    weight?: number | null;
+};
+
+export type SetWipLimits = {
+    TODO?: number | null;
+    /**
+     * Runs whose task would be one too many wait in the queue.
+     */
+    IN_PROGRESS?: number | null;
+    BLOCKED?: number | null;
+};
+
 export type SignedIn = {
     /**
      * For `Authorization: Bearer …`.
@@ -1545,6 +2107,10 @@ export type Task = {
      * Seconds that its agent may run, pauses not counted; null leaves it to the agent type.
      */
     wall_clock_timeout_seconds: number | null;
+    /**
+     * When its failed attempts are tried again; null leaves it to the agent type.
+     */
+    retry_policy: RetryPolicy | null;
     /**
      * The agent instance that works on it, or the last one that did.
      */
@@ -1750,6 +2316,14 @@ export type UpdateAgentType = {
      */
     wall_clock_timeout_seconds?: number | null;
     /**
+     * Its agents run only on hosts that have all of these labels, such as `gpu` or `zone=eu`.
+     */
+    host_labels?: Array<string>;
+    /**
+     * When its failed attempts are tried again; null: the server's own settings. A task may say otherwise.
+     */
+    retry_policy?: SetRetryPolicy | null;
+    /**
      * Runs of a disabled type are refused.
      */
     enabled?: boolean;
@@ -1783,6 +2357,10 @@ export type UpdateTaskRequest = {
      */
     wall_clock_timeout_seconds?: number | null;
     /**
+     * When its failed attempts are tried again, from its next run on; null leaves it to the agent type.
+     */
+    retry_policy?: SetRetryPolicy | null;
+    /**
      * Replaces all of it.
      */
     metadata?: {
@@ -1800,6 +2378,10 @@ export type UpdateTaskStateRequest = {
      * Why, for the history.
      */
     reason?: string | null;
+    /**
+     * Also into a column that has as many tasks as the board allows there; the history says so.
+     */
+    force?: boolean;
 };
 
 export type UpdateUser = {
@@ -1808,6 +2390,32 @@ export type UpdateUser = {
      * True shuts the account at once: sign-ins end, keys stop. False lets its user sign in again.
      */
     disabled?: boolean;
+};
+
+export type Usage = {
+    from: string;
+    to: string;
+    /**
+     * Oldest first; days without any are left out.
+     */
+    usage: Array<UsageOfDay>;
+};
+
+export type UsageOfDay = {
+    /**
+     * The day (UTC) on which the attempts began.
+     */
+    day: string;
+    agent_type: string;
+    /**
+     * Time that the agents ran, without pauses.
+     */
+    wall_clock_seconds: number;
+    output_bytes: number;
+    messages: number;
+    input_tokens: number;
+    output_tokens: number;
+    cost_usd: number;
 };
 
 export type User = {
@@ -1849,25 +2457,61 @@ export type UserName = {
 export type UserRole = 'admin' | 'member';
 
 /**
- * `dependencies`: tasks that are not completed; `disk`: this host has too little free disk; `capacity`: it runs as
- * many agents as it may; `dispatch`: only to be taken from the queue, which is a matter of seconds.
+ * Of a queued run: `dependencies`: tasks that are not completed; `wip_limit`: its board's column is full; `back_off`:
+ * its last attempt failed; `retry_after`: a provider has asked for a pause; `budget`: one is used up; `limit`: as many
+ * runs as may hold a place; `host`: no host takes it; `disk`: the hosts' disks are nearly full; `queue`: nothing but
+ * its turn. Of one that is being started: `preparation` of its workspace, `clone` of its repository, `image_pull`,
+ * `launch` of its agent.
  */
-export type WaitReason = 'dependencies' | 'disk' | 'capacity' | 'dispatch';
+export type WaitReason = 'dependencies' | 'wip_limit' | 'back_off' | 'retry_after' | 'budget' | 'limit' | 'host' | 'disk' | 'queue' | 'preparation' | 'clone' | 'image_pull' | 'launch';
 
 export type WaitingFor = {
     /**
-     * `dependencies`: tasks that are not completed; `disk`: this host has too little free disk; `capacity`: it runs as
-     * many agents as it may; `dispatch`: only to be taken from the queue, which is a matter of seconds.
+     * Of a queued run: `dependencies`: tasks that are not completed; `wip_limit`: its board's column is full; `back_off`:
+     * its last attempt failed; `retry_after`: a provider has asked for a pause; `budget`: one is used up; `limit`: as many
+     * runs as may hold a place; `host`: no host takes it; `disk`: the hosts' disks are nearly full; `queue`: nothing but
+     * its turn. Of one that is being started: `preparation` of its workspace, `clone` of its repository, `image_pull`,
+     * `launch` of its agent.
      */
     reason: WaitReason;
+    /**
+     * The same for people.
+     */
+    message: string;
     /**
      * Of `dependencies`: the tasks that have to be completed first.
      */
     tasks: Array<AwaitedTask>;
     /**
-     * Place in the whole queue, 1 is next; null with `dependencies`: such runs are passed by.
+     * Of `wip_limit`.
+     */
+    column: AwaitedColumn | null;
+    /**
+     * Of `back_off`, `retry_after` and `budget`: when it goes back into the queue.
+     */
+    until: string | null;
+    /**
+     * Of `limit`.
+     */
+    limit: AwaitedLimit | null;
+    /**
+     * Of `host`.
+     */
+    host: AwaitedHost | null;
+    /**
+     * Of `clone` and `image_pull`: percent, where somebody counts.
+     */
+    progress: number | null;
+    /**
+     * Place in the whole queue, 1 is next; null for a run that is not in line.
      */
     position: number | null;
+};
+
+export type WipLimits = {
+    TODO: number | null;
+    IN_PROGRESS: number | null;
+    BLOCKED: number | null;
 };
 
 export type Workspace = {
@@ -2342,6 +2986,215 @@ export type UpdateAgentTypeResponses = {
 };
 
 export type UpdateAgentTypeResponse = UpdateAgentTypeResponses[keyof UpdateAgentTypeResponses];
+
+export type ListAgentTypeBudgetsData = {
+    body?: never;
+    path: {
+        typeId: string;
+    };
+    query?: never;
+    url: '/api/v1/agent-types/{typeId}/budgets';
+};
+
+export type ListAgentTypeBudgetsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `agent_type.not_found`.
+     */
+    404: Problem & {
+        code: 'agent_type.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListAgentTypeBudgetsError = ListAgentTypeBudgetsErrors[keyof ListAgentTypeBudgetsErrors];
+
+export type ListAgentTypeBudgetsResponses = {
+    /**
+     * All of them, none where there is no limit.
+     */
+    200: BudgetList;
+};
+
+export type ListAgentTypeBudgetsResponse = ListAgentTypeBudgetsResponses[keyof ListAgentTypeBudgetsResponses];
+
+export type RemoveAgentTypeBudgetData = {
+    body?: never;
+    path: {
+        typeId: string;
+        /**
+         * Each run by itself.
+         */
+        period: 'run';
+    };
+    query?: never;
+    url: '/api/v1/agent-types/{typeId}/budgets/{period}';
+};
+
+export type RemoveAgentTypeBudgetErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `agent_type.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'agent_type.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `agent_type.not_found`, `budget.not_found`.
+     */
+    404: Problem & {
+        code: 'agent_type.not_found' | 'budget.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type RemoveAgentTypeBudgetError = RemoveAgentTypeBudgetErrors[keyof RemoveAgentTypeBudgetErrors];
+
+export type RemoveAgentTypeBudgetResponses = {
+    /**
+     * Removed; runs that waited for it are looked at again.
+     */
+    204: void;
+};
+
+export type RemoveAgentTypeBudgetResponse = RemoveAgentTypeBudgetResponses[keyof RemoveAgentTypeBudgetResponses];
+
+export type SetAgentTypeBudgetData = {
+    body: SetBudget;
+    path: {
+        typeId: string;
+        /**
+         * Each run by itself.
+         */
+        period: 'run';
+    };
+    query?: never;
+    url: '/api/v1/agent-types/{typeId}/budgets/{period}';
+};
+
+export type SetAgentTypeBudgetErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `agent_type.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'agent_type.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `agent_type.not_found`.
+     */
+    404: Problem & {
+        code: 'agent_type.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type SetAgentTypeBudgetError = SetAgentTypeBudgetErrors[keyof SetAgentTypeBudgetErrors];
+
+export type SetAgentTypeBudgetResponses = {
+    /**
+     * All budgets as they are now.
+     */
+    200: BudgetList;
+};
+
+export type SetAgentTypeBudgetResponse = SetAgentTypeBudgetResponses[keyof SetAgentTypeBudgetResponses];
 
 export type ProbeAgentTypeData = {
     body?: never;
@@ -4011,6 +4864,215 @@ export type UpdateBoardResponses = {
 
 export type UpdateBoardResponse = UpdateBoardResponses[keyof UpdateBoardResponses];
 
+export type ListBoardBudgetsData = {
+    body?: never;
+    path: {
+        boardId: string;
+    };
+    query?: never;
+    url: '/api/v1/boards/{boardId}/budgets';
+};
+
+export type ListBoardBudgetsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `board.not_found`.
+     */
+    404: Problem & {
+        code: 'board.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListBoardBudgetsError = ListBoardBudgetsErrors[keyof ListBoardBudgetsErrors];
+
+export type ListBoardBudgetsResponses = {
+    /**
+     * All of them, none where there is no limit.
+     */
+    200: BudgetList;
+};
+
+export type ListBoardBudgetsResponse = ListBoardBudgetsResponses[keyof ListBoardBudgetsResponses];
+
+export type RemoveBoardBudgetData = {
+    body?: never;
+    path: {
+        boardId: string;
+        /**
+         * `run`: each run by itself; `total`: all runs ever; `day`: attempts that began on one day (UTC).
+         */
+        period: BudgetPeriod;
+    };
+    query?: never;
+    url: '/api/v1/boards/{boardId}/budgets/{period}';
+};
+
+export type RemoveBoardBudgetErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `board.not_found`, `budget.not_found`.
+     */
+    404: Problem & {
+        code: 'board.not_found' | 'budget.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type RemoveBoardBudgetError = RemoveBoardBudgetErrors[keyof RemoveBoardBudgetErrors];
+
+export type RemoveBoardBudgetResponses = {
+    /**
+     * Removed; runs that waited for it are looked at again.
+     */
+    204: void;
+};
+
+export type RemoveBoardBudgetResponse = RemoveBoardBudgetResponses[keyof RemoveBoardBudgetResponses];
+
+export type SetBoardBudgetData = {
+    body: SetBudget;
+    path: {
+        boardId: string;
+        /**
+         * `run`: each run by itself; `total`: all runs ever; `day`: attempts that began on one day (UTC).
+         */
+        period: BudgetPeriod;
+    };
+    query?: never;
+    url: '/api/v1/boards/{boardId}/budgets/{period}';
+};
+
+export type SetBoardBudgetErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `board.not_found`.
+     */
+    404: Problem & {
+        code: 'board.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type SetBoardBudgetError = SetBoardBudgetErrors[keyof SetBoardBudgetErrors];
+
+export type SetBoardBudgetResponses = {
+    /**
+     * All budgets as they are now.
+     */
+    200: BudgetList;
+};
+
+export type SetBoardBudgetResponse = SetBoardBudgetResponses[keyof SetBoardBudgetResponses];
+
 export type ListBoardMembersData = {
     body?: never;
     path: {
@@ -4395,10 +5457,10 @@ export type CreateTaskErrors = {
         code: 'board.not_found' | 'agent_type.not_found';
     };
     /**
-     * It conflicts with the present state: `idempotency.key_reused`, `agent_type.disabled`, `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`.
+     * It conflicts with the present state: `idempotency.key_reused`, `board.wip_limit`, `agent_type.disabled`, `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`.
      */
     409: Problem & {
-        code: 'idempotency.key_reused' | 'agent_type.disabled' | 'agent_type.unsupported_protocol' | 'agent_type.process_runtime_off';
+        code: 'idempotency.key_reused' | 'board.wip_limit' | 'agent_type.disabled' | 'agent_type.unsupported_protocol' | 'agent_type.process_runtime_off';
     };
     /**
      * The body is too large: `request.too_large`.
@@ -4520,6 +5582,1001 @@ export type BulkTasksResponses = {
 
 export type BulkTasksResponse = BulkTasksResponses[keyof BulkTasksResponses];
 
+export type GetBoardUsageData = {
+    body?: never;
+    path: {
+        boardId: string;
+    };
+    query?: {
+        /**
+         * The first day (UTC); 29 days before the last one when absent.
+         */
+        from?: string;
+        /**
+         * The last day, included; today when absent. At most 366 days in all.
+         */
+        to?: string;
+    };
+    url: '/api/v1/boards/{boardId}/usage';
+};
+
+export type GetBoardUsageErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `board.not_found`.
+     */
+    404: Problem & {
+        code: 'board.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type GetBoardUsageError = GetBoardUsageErrors[keyof GetBoardUsageErrors];
+
+export type GetBoardUsageResponses = {
+    /**
+     * The days that are asked for.
+     */
+    200: Usage;
+};
+
+export type GetBoardUsageResponse = GetBoardUsageResponses[keyof GetBoardUsageResponses];
+
+export type SetWipLimitsData = {
+    body: SetWipLimits;
+    headers?: {
+        /**
+         * ETag of the version to change; 412 when there is a newer one.
+         */
+        'If-Match'?: string;
+    };
+    path: {
+        boardId: string;
+    };
+    query?: never;
+    url: '/api/v1/boards/{boardId}/wip-limits';
+};
+
+export type SetWipLimitsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `board.not_found`.
+     */
+    404: Problem & {
+        code: 'board.not_found';
+    };
+    /**
+     * It has changed since the version in If-Match: `precondition.stale`.
+     */
+    412: Problem & {
+        code: 'precondition.stale';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type SetWipLimitsError = SetWipLimitsErrors[keyof SetWipLimitsErrors];
+
+export type SetWipLimitsResponses = {
+    /**
+     * The board as it is now.
+     */
+    200: BoardDetails;
+};
+
+export type SetWipLimitsResponse = SetWipLimitsResponses[keyof SetWipLimitsResponses];
+
+export type ListDeadLettersData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * How many to return.
+         */
+        limit?: number;
+        /**
+         * How many to skip. For deep pages follow `next_cursor` instead.
+         */
+        offset?: number;
+        /**
+         * `next_cursor` of the page before; without `offset`.
+         */
+        cursor?: string;
+        /**
+         * Only those of this board.
+         */
+        board_id?: string;
+        /**
+         * Only those of this agent type.
+         */
+        agent_type?: string;
+        /**
+         * Only those whose last attempt failed by this.
+         */
+        failure_code?: string;
+    };
+    url: '/api/v1/orchestrator/dead-letters';
+};
+
+export type ListDeadLettersErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListDeadLettersError = ListDeadLettersErrors[keyof ListDeadLettersErrors];
+
+export type ListDeadLettersResponses = {
+    /**
+     * A page of them.
+     */
+    200: DeadLetterList;
+};
+
+export type ListDeadLettersResponse = ListDeadLettersResponses[keyof ListDeadLettersResponses];
+
+export type RedriveDeadLettersData = {
+    body: RedriveDeadLetters;
+    headers?: {
+        /**
+         * Any text of your own, new for each request. Sent again within 24 hours, with the same body, it gives the first answer and changes nothing; with another body it is 409.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/orchestrator/dead-letters/redrive';
+};
+
+export type RedriveDeadLettersErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It conflicts with the present state: `idempotency.key_reused`.
+     */
+    409: Problem & {
+        code: 'idempotency.key_reused';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type RedriveDeadLettersError = RedriveDeadLettersErrors[keyof RedriveDeadLettersErrors];
+
+export type RedriveDeadLettersResponses = {
+    /**
+     * What became of each.
+     */
+    200: RedriveResult;
+};
+
+export type RedriveDeadLettersResponse = RedriveDeadLettersResponses[keyof RedriveDeadLettersResponses];
+
+export type DismissDeadLetterData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/dead-letters/{id}';
+};
+
+export type DismissDeadLetterErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `dead_letter.not_found`.
+     */
+    404: Problem & {
+        code: 'dead_letter.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type DismissDeadLetterError = DismissDeadLetterErrors[keyof DismissDeadLetterErrors];
+
+export type DismissDeadLetterResponses = {
+    /**
+     * Off the list.
+     */
+    204: void;
+};
+
+export type DismissDeadLetterResponse = DismissDeadLetterResponses[keyof DismissDeadLetterResponses];
+
+export type RedriveDeadLetterData = {
+    body?: never;
+    headers?: {
+        /**
+         * Any text of your own, new for each request. Sent again within 24 hours, with the same body, it gives the first answer and changes nothing; with another body it is 409.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/dead-letters/{id}/redrive';
+};
+
+export type RedriveDeadLetterErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `dead_letter.not_found`, `task.not_found`, `agent_type.not_found`.
+     */
+    404: Problem & {
+        code: 'dead_letter.not_found' | 'task.not_found' | 'agent_type.not_found';
+    };
+    /**
+     * It conflicts with the present state: `run.already_live`, `dead_letter.overtaken`, `dead_letter.gone`, `task.archived`, `board.wip_limit`, `agent_type.disabled`, `agent_type.process_runtime_off`, `idempotency.key_reused`.
+     */
+    409: Problem & {
+        code: 'run.already_live' | 'dead_letter.overtaken' | 'dead_letter.gone' | 'task.archived' | 'board.wip_limit' | 'agent_type.disabled' | 'agent_type.process_runtime_off' | 'idempotency.key_reused';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+    /**
+     * Not supported here: `agent_type.unsupported_protocol`.
+     */
+    501: Problem & {
+        code: 'agent_type.unsupported_protocol';
+    };
+};
+
+export type RedriveDeadLetterError = RedriveDeadLetterErrors[keyof RedriveDeadLetterErrors];
+
+export type RedriveDeadLetterResponses = {
+    /**
+     * Queued.
+     */
+    202: RunReceipt;
+};
+
+export type RedriveDeadLetterResponse = RedriveDeadLetterResponses[keyof RedriveDeadLetterResponses];
+
+export type ListHostsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/orchestrator/hosts';
+};
+
+export type ListHostsErrors = {
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListHostsError = ListHostsErrors[keyof ListHostsErrors];
+
+export type ListHostsResponses = {
+    /**
+     * All of them, by name.
+     */
+    200: HostList;
+};
+
+export type ListHostsResponse = ListHostsResponses[keyof ListHostsResponses];
+
+export type RemoveHostData = {
+    body?: never;
+    path: {
+        hostId: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/hosts/{hostId}';
+};
+
+export type RemoveHostErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `host.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'host.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `host.not_found`.
+     */
+    404: Problem & {
+        code: 'host.not_found';
+    };
+    /**
+     * It conflicts with the present state: `host.in_use`.
+     */
+    409: Problem & {
+        code: 'host.in_use';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type RemoveHostError = RemoveHostErrors[keyof RemoveHostErrors];
+
+export type RemoveHostResponses = {
+    /**
+     * It is gone.
+     */
+    204: void;
+};
+
+export type RemoveHostResponse = RemoveHostResponses[keyof RemoveHostResponses];
+
+export type GetHostData = {
+    body?: never;
+    path: {
+        hostId: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/hosts/{hostId}';
+};
+
+export type GetHostErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `host.not_found`.
+     */
+    404: Problem & {
+        code: 'host.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type GetHostError = GetHostErrors[keyof GetHostErrors];
+
+export type GetHostResponses = {
+    /**
+     * As it is now.
+     */
+    200: Host;
+};
+
+export type GetHostResponse = GetHostResponses[keyof GetHostResponses];
+
+export type DrainHostData = {
+    body?: DrainHost;
+    path: {
+        hostId: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/hosts/{hostId}/drain';
+};
+
+export type DrainHostErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `host.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'host.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `host.not_found`.
+     */
+    404: Problem & {
+        code: 'host.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type DrainHostError = DrainHostErrors[keyof DrainHostErrors];
+
+export type DrainHostResponses = {
+    /**
+     * It drains; it is empty when `running` is 0.
+     */
+    200: Host;
+};
+
+export type DrainHostResponse = DrainHostResponses[keyof DrainHostResponses];
+
+export type UndrainHostData = {
+    body?: never;
+    path: {
+        hostId: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/hosts/{hostId}/undrain';
+};
+
+export type UndrainHostErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `host.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'host.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `host.not_found`.
+     */
+    404: Problem & {
+        code: 'host.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type UndrainHostError = UndrainHostErrors[keyof UndrainHostErrors];
+
+export type UndrainHostResponses = {
+    /**
+     * It takes runs.
+     */
+    200: Host;
+};
+
+export type UndrainHostResponse = UndrainHostResponses[keyof UndrainHostResponses];
+
+export type ListRunLimitsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * How many to return.
+         */
+        limit?: number;
+        /**
+         * How many to skip.
+         */
+        offset?: number;
+    };
+    url: '/api/v1/orchestrator/limits';
+};
+
+export type ListRunLimitsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListRunLimitsError = ListRunLimitsErrors[keyof ListRunLimitsErrors];
+
+export type ListRunLimitsResponses = {
+    /**
+     * A part of them, by scope and subject.
+     */
+    200: RunLimitList;
+};
+
+export type ListRunLimitsResponse = ListRunLimitsResponses[keyof ListRunLimitsResponses];
+
+export type RemoveRunLimitData = {
+    body?: never;
+    path: {
+        scope: LimitScope;
+        /**
+         * Id of the host, board or user, name of the agent type; `*`: each that has none of its own.
+         */
+        subject: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/limits/{scope}/{subject}';
+};
+
+export type RemoveRunLimitErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `run_limit.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'run_limit.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `run_limit.not_found`.
+     */
+    404: Problem & {
+        code: 'run_limit.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type RemoveRunLimitError = RemoveRunLimitErrors[keyof RemoveRunLimitErrors];
+
+export type RemoveRunLimitResponses = {
+    /**
+     * What holds for `*` of the scope holds for it again.
+     */
+    204: void;
+};
+
+export type RemoveRunLimitResponse = RemoveRunLimitResponses[keyof RemoveRunLimitResponses];
+
+export type SetRunLimitData = {
+    body: SetRunLimit;
+    path: {
+        scope: LimitScope;
+        /**
+         * Id of the host, board or user, name of the agent type; `*`: each that has none of its own.
+         */
+        subject: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/limits/{scope}/{subject}';
+};
+
+export type SetRunLimitErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `run_limit.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'run_limit.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `run_limit.not_found`, `host.not_found`, `board.not_found`, `user.not_found`, `agent_type.not_found`.
+     */
+    404: Problem & {
+        code: 'run_limit.not_found' | 'host.not_found' | 'board.not_found' | 'user.not_found' | 'agent_type.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type SetRunLimitError = SetRunLimitErrors[keyof SetRunLimitErrors];
+
+export type SetRunLimitResponses = {
+    /**
+     * As it is now.
+     */
+    200: RunLimit;
+};
+
+export type SetRunLimitResponse = SetRunLimitResponses[keyof SetRunLimitResponses];
+
 export type GetQueueData = {
     body?: never;
     path?: never;
@@ -4566,6 +6623,12 @@ export type GetQueueErrors = {
      */
     500: Problem & {
         code: 'server.error';
+    };
+    /**
+     * Something the server depends on is down: `request.too_slow`.
+     */
+    503: Problem & {
+        code: 'request.too_slow';
     };
 };
 
@@ -4858,6 +6921,12 @@ export type DownloadArtifactErrors = {
     500: Problem & {
         code: 'server.error';
     };
+    /**
+     * Something the server depends on is down: `host.elsewhere`.
+     */
+    503: Problem & {
+        code: 'host.elsewhere';
+    };
 };
 
 export type DownloadArtifactError = DownloadArtifactErrors[keyof DownloadArtifactErrors];
@@ -4940,10 +7009,10 @@ export type SendInputErrors = {
         code: 'server.error';
     };
     /**
-     * Something the server depends on is down: `agent.elsewhere`.
+     * Something the server depends on is down: `agent.elsewhere`, `host.elsewhere`.
      */
     503: Problem & {
-        code: 'agent.elsewhere';
+        code: 'agent.elsewhere' | 'host.elsewhere';
     };
 };
 
@@ -5294,6 +7363,66 @@ export type ListTaskRunsResponses = {
 
 export type ListTaskRunsResponse = ListTaskRunsResponses[keyof ListTaskRunsResponses];
 
+export type ListRunAttemptsData = {
+    body?: never;
+    path: {
+        taskId: string;
+        runId: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/tasks/{taskId}/runs/{runId}/attempts';
+};
+
+export type ListRunAttemptsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`, `run.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found' | 'run.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListRunAttemptsError = ListRunAttemptsErrors[keyof ListRunAttemptsErrors];
+
+export type ListRunAttemptsResponses = {
+    /**
+     * All of them, oldest first.
+     */
+    200: RunAttempts;
+};
+
+export type ListRunAttemptsResponse = ListRunAttemptsResponses[keyof ListRunAttemptsResponses];
+
 export type StartRunData = {
     body?: StartRun;
     headers?: {
@@ -5335,10 +7464,10 @@ export type StartRunErrors = {
         code: 'task.not_found' | 'agent_type.not_found';
     };
     /**
-     * It conflicts with the present state: `run.already_live`, `run.task_not_startable`, `run.no_agent_type`, `task.archived`, `agent_type.disabled`, `agent_type.process_runtime_off`, `idempotency.key_reused`.
+     * It conflicts with the present state: `run.already_live`, `run.task_not_startable`, `run.no_agent_type`, `task.archived`, `agent_type.disabled`, `agent_type.process_runtime_off`, `idempotency.key_reused`, `board.wip_limit`.
      */
     409: Problem & {
-        code: 'run.already_live' | 'run.task_not_startable' | 'run.no_agent_type' | 'task.archived' | 'agent_type.disabled' | 'agent_type.process_runtime_off' | 'idempotency.key_reused';
+        code: 'run.already_live' | 'run.task_not_startable' | 'run.no_agent_type' | 'task.archived' | 'agent_type.disabled' | 'agent_type.process_runtime_off' | 'idempotency.key_reused' | 'board.wip_limit';
     };
     /**
      * The body is too large: `request.too_large`.
@@ -5428,6 +7557,12 @@ export type GetRunStatusErrors = {
      */
     500: Problem & {
         code: 'server.error';
+    };
+    /**
+     * Something the server depends on is down: `request.too_slow`.
+     */
+    503: Problem & {
+        code: 'request.too_slow';
     };
 };
 
@@ -5674,10 +7809,10 @@ export type TriggerRunErrors = {
         code: 'task.not_found' | 'agent_type.not_found';
     };
     /**
-     * It conflicts with the present state: `run.already_live`, `run.task_not_startable`, `run.no_agent_type`, `task.archived`, `agent_type.disabled`, `agent_type.process_runtime_off`, `idempotency.key_reused`.
+     * It conflicts with the present state: `run.already_live`, `run.task_not_startable`, `run.no_agent_type`, `task.archived`, `agent_type.disabled`, `agent_type.process_runtime_off`, `idempotency.key_reused`, `board.wip_limit`.
      */
     409: Problem & {
-        code: 'run.already_live' | 'run.task_not_startable' | 'run.no_agent_type' | 'task.archived' | 'agent_type.disabled' | 'agent_type.process_runtime_off' | 'idempotency.key_reused';
+        code: 'run.already_live' | 'run.task_not_startable' | 'run.no_agent_type' | 'task.archived' | 'agent_type.disabled' | 'agent_type.process_runtime_off' | 'idempotency.key_reused' | 'board.wip_limit';
     };
     /**
      * The body is too large: `request.too_large`.
@@ -6288,6 +8423,215 @@ export type ArchiveTaskResponses = {
 
 export type ArchiveTaskResponse = ArchiveTaskResponses[keyof ArchiveTaskResponses];
 
+export type ListTaskBudgetsData = {
+    body?: never;
+    path: {
+        taskId: string;
+    };
+    query?: never;
+    url: '/api/v1/tasks/{taskId}/budgets';
+};
+
+export type ListTaskBudgetsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListTaskBudgetsError = ListTaskBudgetsErrors[keyof ListTaskBudgetsErrors];
+
+export type ListTaskBudgetsResponses = {
+    /**
+     * All of them, none where there is no limit.
+     */
+    200: BudgetList;
+};
+
+export type ListTaskBudgetsResponse = ListTaskBudgetsResponses[keyof ListTaskBudgetsResponses];
+
+export type RemoveTaskBudgetData = {
+    body?: never;
+    path: {
+        taskId: string;
+        /**
+         * `run`: each run by itself; `total`: all runs ever; `day`: attempts that began on one day (UTC).
+         */
+        period: BudgetPeriod;
+    };
+    query?: never;
+    url: '/api/v1/tasks/{taskId}/budgets/{period}';
+};
+
+export type RemoveTaskBudgetErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`, `budget.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found' | 'budget.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type RemoveTaskBudgetError = RemoveTaskBudgetErrors[keyof RemoveTaskBudgetErrors];
+
+export type RemoveTaskBudgetResponses = {
+    /**
+     * Removed; runs that waited for it are looked at again.
+     */
+    204: void;
+};
+
+export type RemoveTaskBudgetResponse = RemoveTaskBudgetResponses[keyof RemoveTaskBudgetResponses];
+
+export type SetTaskBudgetData = {
+    body: SetBudget;
+    path: {
+        taskId: string;
+        /**
+         * `run`: each run by itself; `total`: all runs ever; `day`: attempts that began on one day (UTC).
+         */
+        period: BudgetPeriod;
+    };
+    query?: never;
+    url: '/api/v1/tasks/{taskId}/budgets/{period}';
+};
+
+export type SetTaskBudgetErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type SetTaskBudgetError = SetTaskBudgetErrors[keyof SetTaskBudgetErrors];
+
+export type SetTaskBudgetResponses = {
+    /**
+     * All budgets as they are now.
+     */
+    200: BudgetList;
+};
+
+export type SetTaskBudgetResponse = SetTaskBudgetResponses[keyof SetTaskBudgetResponses];
+
 export type CommitTaskData = {
     body: CommitRequest;
     headers?: {
@@ -6359,10 +8703,10 @@ export type CommitTaskErrors = {
         code: 'server.error';
     };
     /**
-     * Something the server depends on is down: `workspace.busy`.
+     * Something the server depends on is down: `workspace.busy`, `host.elsewhere`.
      */
     503: Problem & {
-        code: 'workspace.busy';
+        code: 'workspace.busy' | 'host.elsewhere';
     };
 };
 
@@ -6433,10 +8777,10 @@ export type GetTaskDiffErrors = {
         code: 'server.error';
     };
     /**
-     * Something the server depends on is down: `workspace.busy`.
+     * Something the server depends on is down: `workspace.busy`, `host.elsewhere`.
      */
     503: Problem & {
-        code: 'workspace.busy';
+        code: 'workspace.busy' | 'host.elsewhere';
     };
 };
 
@@ -6668,10 +9012,10 @@ export type PushTaskErrors = {
         code: 'server.error';
     };
     /**
-     * Something the server depends on is down: `push.unreachable`.
+     * Something the server depends on is down: `push.unreachable`, `host.elsewhere`.
      */
     503: Problem & {
-        code: 'push.unreachable';
+        code: 'push.unreachable' | 'host.elsewhere';
     };
 };
 
@@ -6799,10 +9143,10 @@ export type UpdateTaskStateErrors = {
         code: 'task.not_found' | 'agent_type.not_found';
     };
     /**
-     * It conflicts with the present state: `task.illegal_transition`, `task.dependencies_open`, `task.archived`, `conflict.concurrent_update`, `agent_type.disabled`, `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`.
+     * It conflicts with the present state: `task.illegal_transition`, `task.dependencies_open`, `task.archived`, `conflict.concurrent_update`, `agent_type.disabled`, `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`, `board.wip_limit`.
      */
     409: Problem & {
-        code: 'task.illegal_transition' | 'task.dependencies_open' | 'task.archived' | 'conflict.concurrent_update' | 'agent_type.disabled' | 'agent_type.unsupported_protocol' | 'agent_type.process_runtime_off';
+        code: 'task.illegal_transition' | 'task.dependencies_open' | 'task.archived' | 'conflict.concurrent_update' | 'agent_type.disabled' | 'agent_type.unsupported_protocol' | 'agent_type.process_runtime_off' | 'board.wip_limit';
     };
     /**
      * It has changed since the version in If-Match: `precondition.stale`.
@@ -6888,6 +9232,12 @@ export type UnarchiveTaskErrors = {
         code: 'task.not_found';
     };
     /**
+     * It conflicts with the present state: `board.wip_limit`.
+     */
+    409: Problem & {
+        code: 'board.wip_limit';
+    };
+    /**
      * It has changed since the version in If-Match: `precondition.stale`.
      */
     412: Problem & {
@@ -6929,6 +9279,74 @@ export type UnarchiveTaskResponses = {
 };
 
 export type UnarchiveTaskResponse = UnarchiveTaskResponses[keyof UnarchiveTaskResponses];
+
+export type GetTaskUsageData = {
+    body?: never;
+    path: {
+        taskId: string;
+    };
+    query?: {
+        /**
+         * The first day (UTC); 29 days before the last one when absent.
+         */
+        from?: string;
+        /**
+         * The last day, included; today when absent. At most 366 days in all.
+         */
+        to?: string;
+    };
+    url: '/api/v1/tasks/{taskId}/usage';
+};
+
+export type GetTaskUsageErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type GetTaskUsageError = GetTaskUsageErrors[keyof GetTaskUsageErrors];
+
+export type GetTaskUsageResponses = {
+    /**
+     * The days that are asked for.
+     */
+    200: Usage;
+};
+
+export type GetTaskUsageResponse = GetTaskUsageResponses[keyof GetTaskUsageResponses];
 
 export type RemoveWorkspaceData = {
     body?: never;
@@ -6995,10 +9413,10 @@ export type RemoveWorkspaceErrors = {
         code: 'server.error';
     };
     /**
-     * Something the server depends on is down: `workspace.rescue_failed`, `workspace.busy`.
+     * Something the server depends on is down: `workspace.rescue_failed`, `workspace.busy`, `host.elsewhere`.
      */
     503: Problem & {
-        code: 'workspace.rescue_failed' | 'workspace.busy';
+        code: 'workspace.rescue_failed' | 'workspace.busy' | 'host.elsewhere';
     };
 };
 
