@@ -65,8 +65,8 @@ async function store(file: string): Promise<Ingested> {
     [...[task_id, board_id, uuidv7()]],
   );
   await database.query(
-    `insert into agent_instances (id, task_id, board_id, run_id, attempt, epoch, agent_type, runtime, image_name)
-     values ($1, $2, $3, $4, 1, $5, 'a', 'process', 'a')`,
+    `insert into agent_instances (id, task_id, board_id, run_id, attempt, epoch, agent_type, runtime, image_name, status)
+     values ($1, $2, $3, $4, 1, $5, 'a', 'process', 'a', 'RUNNING')`,
     [agent_id, task_id, board_id, run_id, EPOCH],
   );
   const home = join(directory, agent_id);
