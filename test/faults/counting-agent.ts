@@ -1,11 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect } from 'vitest';
 import Docker from 'dockerode';
 import type { TestUser } from '../support/test-user.js';
 import type { TestServer } from '../support/server.js';
 import { nothingLeft } from '../support/leftovers.js';
+import { giveCredentials as giveTo, makeRepository } from '../support/supplies.js';
 
 /**
  * Writes the numbers 1 to LINES, each a line, in bursts with pauses; half a line before some pauses, so that a
@@ -39,25 +37,14 @@ export function countingAgent(admin: TestUser, lines: number, pauseMs: number): 
   });
 }
 
-/** Something to be granted: a key and a configuration in the home of the server's user. */
+/** See {@link giveTo}. */
 export function giveCredentials(server: TestServer): void {
-  const ssh = join(server.directory, '.ssh');
-  mkdirSync(ssh, { mode: 0o700 });
-  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'test', '-f', join(ssh, 'id_ed25519')]);
-  writeFileSync(join(server.directory, '.gitconfig'), '[user]\n\tname = Test\n', { mode: 0o600 });
+  giveTo(server.directory);
 }
 
 /** A repository to check out, below the server's directory. */
 export function repository(server: TestServer): string {
-  const directory = join(server.directory, `repository-${crypto.randomUUID()}`);
-  mkdirSync(directory);
-  const git = (...args: string[]) =>
-    execFileSync('git', ['-C', directory, '-c', 'user.name=Test', '-c', 'user.email=test@example.com', ...args]);
-  git('init', '--quiet', '--initial-branch=main');
-  writeFileSync(join(directory, 'file.txt'), 'content\n');
-  git('add', '.');
-  git('commit', '--quiet', '-m', 'first');
-  return directory;
+  return makeRepository(server.directory);
 }
 
 /** The whole promise: every line once and in order, one start of the agent, no gap in the stream, nothing left over. */

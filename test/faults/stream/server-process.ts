@@ -70,6 +70,7 @@ export class ServerProcess {
         ...{ HOME: home, KANDEV_HOME: home, DATABASE_URL: database, SERVER_HOST: '127.0.0.1', SERVER_PORT: '0' },
         ...{ LOG_FORMAT: 'json', KANDEV_ALLOW_PROCESS_RUNTIME: 'true', KANDEV_STOP_GRACE_SECONDS: '2' },
         ...{ KANDEV_DISK_LIMIT_METHOD: 'measured', KANDEV_MIN_FREE_DISK_BYTES: '0', KANDEV_MAX_CONCURRENT_RUNS: '16' },
+        KANDEV_RETRY_MAX_ATTEMPTS: '1', // an agent that a fault has ended is told of once; suites of retries set their own
         // Clients of these tests ask again and again, all from one address and as one user.
         ...{ RATE_LIMIT_PER_MINUTE: '0', RATE_LIMIT_ANONYMOUS_PER_MINUTE: '0' },
         ...this.place.env,
