@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { AgentBench, CANCELLED, COMPLETED, FAILED, sh } from '../support/agents.js';
 import { containersOf, docker } from '../support/containers.js';
+import { query } from '../support/database.js';
 import { EngineProxy } from '../support/engine-proxy.js';
 import { heard, listenOverSocketIo, listenOverWebSocket } from '../support/listeners.js';
 import { until } from '../support/until.js';
@@ -202,13 +203,18 @@ describeWithEngine('bad luck outside of the server', () => {
       expect(proxy.requests.join('\n')).not.toContain('canary');
     });
 
-    it('a start fails with a reason', async () => {
+    it('a run waits for it, and says so', async () => {
+      const labels = async () =>
+        (await query<{ labels: string[] }>(other.server.database.url, 'select labels from agent_hosts'))[0]?.labels;
       proxy.cut();
-      const ended = await other.run({ command: SLEEPER });
-      expect(ended).toMatchObject({ ...FAILED, exit_code: null, failure_code: 'engine.unavailable' });
-      expect(ended.message).toMatch(/Docker engine does not answer.*DOCKER_HOST/);
+      await until('the engine to be missed', async () => !(await labels())?.includes('container-engine'));
+      const taskId = await other.task({ command: sh('echo back') });
+      await other.start(taskId);
+      const { run_state, waiting_for } = await other.status(taskId);
+      expect([run_state, waiting_for?.reason]).toEqual(['QUEUED', 'host']);
+      expect(waiting_for?.message).toContain('container engine');
       await proxy.open();
-      expect(await other.run({ command: sh('echo back') })).toMatchObject(COMPLETED);
+      expect(await other.ended(taskId)).toMatchObject(COMPLETED);
     });
   });
 });

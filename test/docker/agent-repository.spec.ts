@@ -62,7 +62,7 @@ describeWithEngine('the repository of a task', () => {
 
   it('is at an address where nobody listens', async () => {
     const repository_url = 'http://127.0.0.1:9/closed.git';
-    await expectFailure({ repository_url }, 'workspace.clone_failed', /127\.0\.0\.1/);
+    await expectFailure({ repository_url }, 'workspace.unreachable', /127\.0\.0\.1/);
   });
 
   it('is at an address where nobody answers', async () => {

@@ -6,6 +6,8 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { AgentBench, CANCELLED, COMPLETED, node, sh } from '../support/agents.js';
 import { containersOf, docker } from '../support/containers.js';
 import { query } from '../support/database.js';
+import { leftovers } from '../support/leftovers.js';
+import { Registry } from '../support/registry.js';
 import { until } from '../support/until.js';
 import { describeWithEngine } from './engine.js';
 
@@ -153,6 +155,28 @@ describeWithEngine('stopping an agent', () => {
       expect(await lines(taskId)).toEqual([]);
     } finally {
       silent.close();
+    }
+  });
+
+  it('while its image is being pulled; asked for again, it is the same', async () => {
+    const registry = new Registry(2, 1_000_000, (await docker.version()).Arch);
+    await registry.open();
+    registry.holdLayers();
+    try {
+      const taskId = await bench.task({ command: SLEEPER, docker_image: registry.image, docker_tag: 'latest' });
+      await bench.start(taskId);
+      await until('the pull to be told of', async () => {
+        const told = await bench.stream(taskId);
+        return told.some(({ data }) => typeof data['percent'] === 'number' || typeof data['progress'] === 'number');
+      });
+      const asked = performance.now();
+      await Promise.all([stop(taskId, { reason: 'Lunch' }), stop(taskId), stop(taskId, { force: true })]);
+      expect(await bench.ended(taskId)).toMatchObject({ ...CANCELLED, exit_code: null });
+      expect(performance.now() - asked).toBeLessThan(5_000);
+      await until('nothing to be left', async () => (await leftovers(bench.server.home)).length === 0);
+    } finally {
+      registry.goOn();
+      registry.close();
     }
   });
 

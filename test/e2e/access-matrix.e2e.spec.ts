@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isUuid } from '../../src/common/validation/id.decorator.js';
 import { ApiWorld, PRINCIPALS, SIDES, type Side } from '../support/api-world.js';
 import { cellOf, cellsOf, contents, pathOf, requestOf, settled, type JsonRequest } from '../support/matrix/cells.js';
 import { MATRIX } from '../support/matrix/index.js';
@@ -77,9 +78,10 @@ async function checkUnknown(operation: Operation, row: Row): Promise<void> {
   const foreign = cellOf(world, row, 'owner', 'foreign');
   if (row.access('owner', 'foreign') !== 404 || !operation.path.includes('{')) return;
   const ask = (await row.ask?.(foreign)) ?? {};
-  const ids = Object.fromEntries(Object.keys(ask.ids ?? {}).map((name) => [name, uuidv7()]));
-  const request = (given: typeof ask): JsonRequest => ({
-    ...{ method: operation.method, path: pathOf(operation, given), body: given.body, token: world.token('owner') },
+  const given = Object.entries(ask.ids ?? {});
+  const ids = Object.fromEntries(given.map(([name, value]) => [name, isUuid(value) ? uuidv7() : value]));
+  const request = (asked: typeof ask): JsonRequest => ({
+    ...{ method: operation.method, path: pathOf(operation, asked), body: asked.body, token: world.token('owner') },
   });
   const [strange, unknown] = [await world.ask(request(ask)), await world.ask(request({ ...ask, ids }))];
   expect.soft(withoutIds(unknown), `${operation.operationId}: unknown and foreign`).toEqual(withoutIds(strange));

@@ -33,6 +33,8 @@ const FULL = {
   allowed_hosts: ['*.example.com', 'api.example.org:8443', '192.0.2.7'],
   inactivity_timeout_seconds: 900,
   wall_clock_timeout_seconds: 7200,
+  host_labels: ['gpu', 'zone=eu'],
+  retry_policy: { max_attempts: 5, backoff_seconds: 30, max_backoff_seconds: 900, retry_on: ['agent.lost'] },
   enabled: true,
 };
 
@@ -126,6 +128,11 @@ describe('agent types', () => {
       /100/,
     ],
     ['no time at all', { wall_clock_timeout_seconds: 0 }, 'wall_clock_timeout_seconds', /1 to 31536000/],
+    ['too many attempts', { retry_policy: { max_attempts: 101 } }, 'retry_policy.max_attempts', /1 to 100/],
+    ['a policy that is none', { retry_policy: 3 }, 'retry_policy', /object/],
+    ['a failure that nobody knows', { retry_policy: { retry_on: ['x'] } }, 'retry_policy.retry_on', /agent\.lost/],
+    ['a stop that is tried again', { retry_policy: { retry_on: ['agent.stopped'] } }, 'retry_policy.retry_on', /list/],
+    ['a field that is none', { retry_policy: { attempts: 3 } }, 'retry_policy.attempts', /./],
     ['a time in words', { inactivity_timeout_seconds: '1h' }, 'inactivity_timeout_seconds', /1 to 604800/],
     ['privileges', { privileged: true }, 'privileged', /not a known field/],
     ['binds', { binds: ['/:/host'] }, 'binds', /not a known field/],

@@ -147,6 +147,7 @@ describe('tasks', () => {
       ...{ title: 'Fix it', description: 'All of it 🐎', priority: 7, agent_type: 'demo-agent' },
       ...{ repository_url: 'https://git.example.com/a.git', branch: 'feature/x' },
       ...{ inactivity_timeout_seconds: 90, wall_clock_timeout_seconds: 31_536_000 },
+      retry_policy: { max_attempts: 2, backoff_seconds: null, max_backoff_seconds: 60, retry_on: [] },
       metadata: { ticket: 'X-1', deep: [{ toString: null }] },
     };
     const full = await owner.post<TaskBody>(`/boards/${board}/tasks`, fields);
@@ -160,7 +161,7 @@ describe('tasks', () => {
     });
     expect((await owner.get(`/tasks/${full.body.id}`)).body).toEqual(full.body);
     const timeouts = { inactivity_timeout_seconds: null, wall_clock_timeout_seconds: null };
-    const none = { agent_type: null, repository_url: null, branch: null, ...timeouts };
+    const none = { agent_type: null, repository_url: null, branch: null, retry_policy: null, ...timeouts };
     expect(await newTask()).toMatchObject({ priority: 0, metadata: {}, ...none });
     expect(await newTask(none)).toMatchObject(none);
   });
@@ -184,6 +185,8 @@ describe('tasks', () => {
     [{ repository_url: 'ext::sh -c id' }, 'repository_url'],
     [{ repository_url: 'https://ann:secret@git.example.com/a.git' }, 'repository_url'],
     [{ repository_url: '--upload-pack=id' }, 'repository_url'],
+    [{ retry_policy: { max_attempts: 0 } }, 'retry_policy.max_attempts'],
+    [{ retry_policy: { retry_on: ['agent.lost', 'agent.lost'] } }, 'retry_policy.retry_on'],
     [{ inactivity_timeout_seconds: 0 }, 'inactivity_timeout_seconds'],
     [{ inactivity_timeout_seconds: 604_801 }, 'inactivity_timeout_seconds'],
     [{ inactivity_timeout_seconds: '60' }, 'inactivity_timeout_seconds'],

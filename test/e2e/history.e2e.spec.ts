@@ -233,7 +233,10 @@ describe('the history of a task', () => {
     });
 
     it('is cut off, not ended, where what is missing was removed meanwhile', async () => {
-      const client = await open();
+      const client = await until('a place to be free', async () => {
+        const opened = await open();
+        return opened.statusCode === 200 ? opened : void opened.destroy();
+      });
       let bytes = 0;
       await new Promise<void>((resolve) => client.once('readable', () => resolve()));
       await query(server.database.url, `delete from acp_messages where task_id = '${big}' and seq > 50000`);

@@ -253,7 +253,20 @@ describe('the orchestrator', () => {
       return body['last_heartbeat'] !== null && body;
     });
     expect(Object.keys(status).toSorted()).toEqual(
-      ['active_agents', 'degraded', 'engine', 'last_heartbeat', 'queued_tasks', 'status', 'uptime_seconds'].toSorted(),
+      [
+        ...[
+          'active_agents',
+          'capacity',
+          'dead_letters',
+          'degraded',
+          'engine',
+          'hosts',
+          'last_heartbeat',
+          'queued',
+          'queued_tasks',
+        ],
+        ...['status', 'uptime_seconds'],
+      ].toSorted(),
     );
     expect(status).toMatchObject({ status: 'running', active_agents: expect.any(Number) as number });
     expect(Date.now() - Date.parse(String(status['last_heartbeat']))).toBeLessThan(20_000);

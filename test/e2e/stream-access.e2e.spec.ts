@@ -17,7 +17,7 @@ process.on('SIGTERM', () => process.exit(0));
 `;
 
 let here: TestServer;
-let there: TestServer; // another process on the same database
+let there: TestServer; // another process on the same database; agents are looked after here
 let admin: TestUser;
 let owner: TestUser;
 let board: string;
@@ -26,7 +26,7 @@ const closers: (() => void)[] = [];
 beforeAll(async () => {
   const env = { JWT_SECRET };
   here = await TestServer.start(env);
-  there = await TestServer.start({ ...env, DATABASE_URL: here.database.url });
+  there = await TestServer.start({ ...env, DATABASE_URL: here.database.url, KANDEV_ROLE: 'api' });
   admin = await here.newUser('admin');
   owner = await here.newUser('owner');
   board = await owner.createBoard();

@@ -79,6 +79,34 @@ describe('the outbox', () => {
     await until('an empty outbox', async () => (await waiting()) === 0);
   });
 
+  it('gives it to the other handlers of its topic all the same', async () => {
+    const seen: unknown[] = [];
+    let failures = 1;
+    handlers.on('test.something', () => (failures-- > 0 ? Promise.reject(new Error('not yet')) : Promise.resolve()));
+    handlers.on('test.something', ({ data }) => Promise.resolve(void seen.push(data['n'])));
+    await emit(1);
+    start();
+    await until('an empty outbox', async () => (await waiting()) === 0);
+    expect(seen).toEqual([1, 1]); // before the first one can, and again with it
+  });
+
+  it('delivers others past more events that nobody can handle than it takes at a time', async () => {
+    const seen: unknown[] = [];
+    handlers.on('test.something', ({ data }) => {
+      if (Number(data['n']) < 120) return Promise.reject(new Error('never'));
+      return Promise.resolve(void seen.push(data['n']));
+    });
+    await database.transactions.run((tx) => {
+      for (let n = 0; n < 121; n++) tx.emit(new SomethingHappened(crypto.randomUUID(), 1, { n }));
+      return Promise.resolve();
+    });
+    start();
+    await until('the last one', () => seen.length > 0);
+    expect(seen).toEqual([120]);
+    const later = await query(database.url, 'select 1 from outbox_events where attempts > 0');
+    expect(later).toHaveLength(120);
+  });
+
   it('is emptied by several relays together, each event by one', async () => {
     const seen: unknown[] = [];
     handlers.on('test.something', ({ data }) => Promise.resolve(void seen.push(data['n'])));

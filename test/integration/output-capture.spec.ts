@@ -61,8 +61,8 @@ beforeEach(async () => {
   ]);
   await query(
     database.url,
-    `insert into agent_instances (id, task_id, board_id, run_id, attempt, epoch, agent_type, runtime, image_name)
-     values ($1, $2, $3, $4, 1, 1, 'demo-agent', 'process', 'a')`,
+    `insert into agent_instances (id, task_id, board_id, run_id, attempt, epoch, agent_type, runtime, image_name, status)
+     values ($1, $2, $3, $4, 1, 1, 'demo-agent', 'process', 'a', 'RUNNING')`,
     [agent.id, task_id, board_id, agent.run_id],
   );
   mkdirSync(join(directory, agent.id));

@@ -35,6 +35,8 @@ async function host(columns: Record<string, unknown> = {}): Promise<void> {
 
 /** What agents of a type take. */
 async function needs(agent_type: string, columns: Record<string, unknown> = {}): Promise<void> {
+  const type = `insert into agent_types (name, docker_image, default_resources) values ($1, 'none', '{}') on conflict do nothing`;
+  await query(database.url, type, [agent_type]);
   await insert('agent_type_needs', { agent_type, ...columns });
 }
 
@@ -81,6 +83,55 @@ describe('claiming', () => {
     expect([await claims.claimNext(), await claims.claimNext()].map((run) => run?.id)).toEqual([free, undefined]);
     await query(database.url, 'update runs set waits_for_tasks = false where id = $1', [waits]);
     expect((await claims.claimNext())?.id).toBe(waits);
+  });
+});
+
+describe('a host', () => {
+  it('takes what it has all labels for', async () => {
+    await query(database.url, `update agent_hosts set labels = '{gpu,zone=eu}'`);
+    await needs('gpu-agent', { host_labels: ['gpu', 'zone=eu'] });
+    await needs('arm-agent', { host_labels: ['gpu', 'arm64'] });
+    const [gpu] = [await queue({ agent_type: 'gpu-agent' }), await queue({ agent_type: 'arm-agent' })];
+    expect([await claims.claimNext(), await claims.claimNext()].map((run) => run?.id)).toEqual([gpu, undefined]);
+  });
+
+  it('takes what it has memory and cores for, and notes them; a type that wants more than all of it gets all of it', async () => {
+    await query(database.url, 'update agent_hosts set memory_bytes = 100, cpus = 4');
+    await needs('third', { memory_bytes: 40, cpus: 1 });
+    await needs('whole', { memory_bytes: 1000, cpus: 64 });
+    for (const agent_type of ['third', 'third', 'third']) await queue({ agent_type });
+    const taken = [await claims.claimNext(), await claims.claimNext(), await claims.claimNext()];
+    expect(taken.map((run) => run !== undefined)).toEqual([true, true, false]);
+    await query(database.url, `update runs set state = 'COMPLETED'`);
+    const whole = await queue({ agent_type: 'whole' });
+    expect((await claims.claimNext())?.id).toBe(whole);
+    const reserved = 'select reserved_memory_bytes::int as memory, reserved_cpus as cpus from runs where id = $1';
+    expect(await query(database.url, reserved, [whole])).toEqual([{ memory: 100, cpus: 4 }]);
+    await queue({ agent_type: 'third' });
+    expect(await claims.claimNext()).toBeUndefined();
+  });
+
+  it('takes nothing while it drains, beyond its slots, or without a row', async () => {
+    for (let at = 0; at < 3; at++) await queue();
+    await query(database.url, 'update agent_hosts set draining = true');
+    expect(await claims.claimNext()).toBeUndefined();
+    await query(database.url, 'update agent_hosts set draining = false, slots = 1');
+    expect(await claims.claimNext()).toBeDefined();
+    expect(await claims.claimNext()).toBeUndefined();
+    await insert('run_limits', { scope: 'host', subject: '*', max_running: 0 });
+    await insert('run_limits', { scope: 'host', subject: HOST, max_running: 2 }); // its own comes before that of all
+    expect(await claims.claimNext()).toBeDefined();
+    expect(await claims.claimNext()).toBeUndefined();
+    const unknown = new RunClaims(database.transactions, { host_id: OTHER_HOST } as Config);
+    expect(await unknown.claimNext()).toBeUndefined();
+  });
+
+  it('never takes more than its slots, whichever of its processes asks', async () => {
+    await query(database.url, 'update agent_hosts set slots = 5');
+    for (let at = 0; at < 10; at++) await queue();
+    const other = new RunClaims(await database.apart(), { host_id: HOST } as Config);
+    const asked = Array.from({ length: 20 }, (_, at) => (at % 2 ? claims : other).claimNext());
+    expect((await Promise.all(asked)).filter((run) => run !== undefined)).toHaveLength(5);
   });
 });
 

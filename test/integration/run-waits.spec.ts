@@ -18,6 +18,7 @@ import { RunClaims } from '../../src/modules/orchestrator/app/run-claims.js';
 import { RunDriver } from '../../src/modules/orchestrator/app/run-driver.js';
 import { GetRunStatusQuery } from '../../src/modules/orchestrator/app/run-status.query.js';
 import { RunWaits } from '../../src/modules/orchestrator/app/run-waits.js';
+import { ThisHost } from '../../src/modules/orchestrator/app/this-host.js';
 import { ListRunsQuery } from '../../src/modules/orchestrator/app/run.queries.js';
 import {
   PauseRunCommand,
@@ -47,6 +48,7 @@ beforeAll(async () => {
   app = await createApp(loadConfig(settings), database.url);
   await app.init();
   [commands, queries, claims, waits] = [app.get(CommandBus), app.get(QueryBus), app.get(RunClaims), app.get(RunWaits)];
+  await app.get(ThisHost).heartbeat(); // a host that lives, or nothing would be claimed
   outsider = { user_id: randomUUID(), role: 'member' };
   for (const { user_id } of [owner, outsider]) {
     const account = [user_id, `${user_id}@example.com`, String(user_id).slice(0, 30)];
@@ -132,7 +134,7 @@ describe('a run whose task depends on another', () => {
   it('is queued, says what it waits for, and is not claimed, by force neither', async () => {
     expect(await start(second, true)).toMatchObject({ state: 'QUEUED' });
     expect(await claims.claimNext()).toBeUndefined();
-    expect((await status(second)).waiting_for).toEqual({
+    expect((await status(second)).waiting_for).toMatchObject({
       reason: 'dependencies',
       tasks: [{ task_id: first, title: 'First', state: 'TODO' }],
       position: null,
@@ -148,9 +150,9 @@ describe('a run whose task depends on another', () => {
     await start(second);
     await complete(first);
     await deliver();
-    expect((await status(second)).waiting_for).toEqual({ reason: 'dispatch', tasks: [], position: 1 });
+    expect((await status(second)).waiting_for).toMatchObject({ reason: 'queue', tasks: [], position: 1 });
     expect(await claims.claimNext()).toMatchObject({ task_id: second, attempt: 1, requested_by: owner.user_id });
-    expect((await status(second)).waiting_for).toBeNull();
+    expect((await status(second)).waiting_for?.reason).toBe('preparation');
   });
 
   it('goes on waiting when that fails', async () => {
@@ -307,8 +309,9 @@ describe('the queue', () => {
     await claims.claimNext();
     await claims.claimNext();
     const [, , third = '', fourth = ''] = tasks;
-    expect((await status(third)).waiting_for).toEqual({ reason: 'capacity', tasks: [], position: 1 });
-    expect((await status(fourth)).waiting_for).toEqual({ reason: 'capacity', tasks: [], position: 2 });
+    const full = { reason: 'host', host: { problem: 'full' }, tasks: [] };
+    expect((await status(third)).waiting_for).toMatchObject({ ...full, position: 1 });
+    expect((await status(fourth)).waiting_for).toMatchObject({ ...full, position: 2 });
   });
 });
 

@@ -70,7 +70,7 @@ beforeEach(async () => {
 });
 
 async function newTask(): Promise<string> {
-  const timeouts = { inactivity_timeout_seconds: null, wall_clock_timeout_seconds: null };
+  const timeouts = { inactivity_timeout_seconds: null, wall_clock_timeout_seconds: null, retry_policy: null };
   const nothing = { agent_type: 'demo-agent', repository_url: null, branch: null, metadata: {}, ...timeouts };
   const input = { title: 'Task', description: 'Do it', priority: 0, ...nothing };
   return (await commands.execute(new CreateTaskCommand(owner, board_id, input))).id;
@@ -79,7 +79,7 @@ async function newTask(): Promise<string> {
 const tell = (run_id: string, outcome: RunOutcome, agent_id: string | null = null) =>
   commands.execute(new ApplyRunToTaskCommand(task_id, run_id, outcome, `it was ${outcome}`, agent_id));
 const move = (state: 'TODO' | 'IN_PROGRESS' | 'BLOCKED' | 'CANCELLED') =>
-  commands.execute(new MoveTaskCommand(owner, task_id, state, null, null));
+  commands.execute(new MoveTaskCommand(owner, task_id, state, { reason: null, force: false }, null));
 
 async function task() {
   const rows = await query<{ state: string; version: number; settled_run_id: string; assigned_agent_id: string }>(
@@ -245,7 +245,7 @@ describe('deleting a task while a run is being started', () => {
     const ids = await Promise.all(Array.from({ length: 10 }, newTask));
     const bulk = { action: 'delete', task_ids: ids, state: null, reason: null, force: true } as const;
     const work = ids.flatMap((id) => [
-      commands.execute(new MoveTaskCommand(owner, id, 'IN_PROGRESS', null, null)),
+      commands.execute(new MoveTaskCommand(owner, id, 'IN_PROGRESS', { reason: null, force: false }, null)),
       commands.execute(new UpdateTaskCommand(owner, id, { depends_on: [] }, null)),
       commands.execute(new ArchiveTaskCommand(owner, id, true, null)),
       commands.execute(new BulkTasksCommand(owner, board_id, bulk)),
@@ -270,7 +270,7 @@ describe('what other modules ask', () => {
     expect(await queries.execute(new GetTaskQuery(owner, task_id, 'manage'))).toEqual({
       ...{ id: task_id, board_id, title: 'Task', description: 'Do it', state: 'TODO', priority: 0 },
       ...{ agent_type: 'demo-agent', repository_url: null, branch: null, archived_at: null },
-      ...{ inactivity_timeout_seconds: null, wall_clock_timeout_seconds: null },
+      ...{ inactivity_timeout_seconds: null, wall_clock_timeout_seconds: null, retry_policy: null },
     });
     expect(await codeOf(queries.execute(new GetTaskQuery(stranger, task_id)))).toBe('task.not_found');
     expect(await codeOf(queries.execute(new GetTaskQuery(SYSTEM, task_id, 'manage')))).toBe('yes');

@@ -17,8 +17,15 @@ export interface AgentRecipe {
   mounts?: string[];
   network?: 'none' | 'isolated' | 'allowlist' | 'open';
   allowed_hosts?: string[];
+  host_labels?: string[];
   inactivity_timeout_seconds?: number | null;
   wall_clock_timeout_seconds?: number | null;
+  retry_policy?: {
+    max_attempts?: number;
+    backoff_seconds?: number;
+    max_backoff_seconds?: number;
+    retry_on?: string[];
+  };
   /** Limits of the task alone. */
   task_timeouts?: { inactivity_timeout_seconds?: number; wall_clock_timeout_seconds?: number };
   repository_url?: string;
@@ -34,6 +41,7 @@ export interface RunStatusBody {
   agent_instance_id: string | null;
   failure_code: string | null;
   failure_message: string | null;
+  waiting_for: { reason: string; message: string } | null;
 }
 
 /** An agent instance as the API shows it. */

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { containersOf, docker } from './containers.js';
+import type Dockerode from 'dockerode';
+import { docker } from './containers.js';
 import { until } from './until.js';
 
 /** Directories of a home that hold something for each live attempt, and nothing else. */
@@ -8,11 +9,11 @@ const OF_ATTEMPTS = ['runs', 'gateways', 'granted'];
 const ATTEMPT = /^[0-9a-f]{8}-[0-9a-f-]{27}/;
 
 /** Everything that live attempts have of this host, by name: nothing, once all of them are over and swept up. */
-export async function leftovers(home: string): Promise<string[]> {
+export async function leftovers(home: string, engine: Dockerode = docker): Promise<string[]> {
   const filters = { label: [`kandev.home_path=${home}`] };
-  const containers = await containersOf(home);
-  const networks = await docker.listNetworks({ filters });
-  const { Volumes: volumes } = await docker.listVolumes({ filters });
+  const containers = await engine.listContainers({ all: true, filters });
+  const networks = await engine.listNetworks({ filters });
+  const { Volumes: volumes } = await engine.listVolumes({ filters });
   return [
     ...containers.map(({ Names, State }) => `container ${Names.join(' ')} (${State})`),
     ...networks.map(({ Name }) => `network ${Name}`),

@@ -8,9 +8,17 @@ import { until } from './until.js';
 const STARTS = 5; // right after a kill a start can fail once: containerd is not there yet
 const START_MS = 20_000;
 
+/** What kind of engine. */
+export interface EngineOptions {
+  /** Without it the daemon ends, when it starts again, what it has lost sight of. */
+  liveRestore?: boolean;
+  /** Of engines at the same time each needs one: they would fight over each other's containers' groups. */
+  cgroupParent?: string;
+}
+
 /**
- * A Docker engine of a test's own, with live-restore, in a network and a mount namespace that outlive it: it can be
- * killed and started again while its containers live on. Needs root, dockerd and util-linux.
+ * A Docker engine of a test's own, in a network and a mount namespace that outlive it: it can be killed and started
+ * again while its containers live on, unless it is told to end them. Needs root, dockerd and util-linux.
  */
 export class PrivateEngine {
   readonly docker: Dockerode;
@@ -20,16 +28,17 @@ export class PrivateEngine {
     private readonly directory: string,
     /** Keeps the namespaces. */
     private readonly holder: ChildProcess,
+    private readonly options: EngineOptions,
   ) {
     this.docker = new Dockerode({ socketPath: this.socket });
   }
 
   /** Starts one with everything of it below the directory. @throws Error when it does not come up */
-  static async open(directory: string): Promise<PrivateEngine> {
+  static async open(directory: string, options: EngineOptions = {}): Promise<PrivateEngine> {
     const namespaces = ['--net', '--mount', '--propagation', 'private'];
     const keep = 'ip link set lo up; exec sleep infinity';
     const holder = spawn('unshare', [...namespaces, 'sh', '-c', keep], { stdio: 'ignore' });
-    const engine = new PrivateEngine(directory, holder);
+    const engine = new PrivateEngine(directory, holder, options);
     await until('the namespaces', () => readFileSync(`/proc/${holder.pid}/cmdline`, 'utf8').startsWith('sleep'));
     await engine.start();
     return engine;
@@ -102,7 +111,10 @@ export class PrivateEngine {
   private launch(): ChildProcess {
     const output = openSync(join(this.directory, 'log'), 'a');
     const places = ['--data-root', join(this.directory, 'data'), '--exec-root', join(this.directory, 'exec')];
-    const daemon = ['dockerd', ...places, '--pidfile', join(this.directory, 'pid'), '-H', this.host, '--live-restore'];
+    const { liveRestore = true, cgroupParent } = this.options;
+    const daemon = ['dockerd', ...places, '--pidfile', join(this.directory, 'pid'), '-H', this.host];
+    if (liveRestore) daemon.push('--live-restore');
+    if (cgroupParent) daemon.push('--cgroup-parent', cgroupParent);
     const inside = ['-t', String(this.holder.pid), '--mount', '--net', '--', ...daemon];
     this.daemon = spawn('nsenter', inside, { stdio: ['ignore', output, output] });
     closeSync(output);

@@ -33,7 +33,7 @@ export class TestServer {
   }
 
   get home(): string {
-    return join(this.directory, 'home');
+    return this.env['KANDEV_HOME'] ?? join(this.directory, 'home');
   }
 
   get pid(): number {
@@ -60,6 +60,8 @@ export class TestServer {
         KANDEV_ALLOW_LOCAL_REPOSITORIES: 'true',
         KANDEV_ALLOW_PROCESS_RUNTIME: 'true',
         KANDEV_STOP_GRACE_SECONDS: '2',
+        // A failure is the end of a run. Tests of retries set their own.
+        KANDEV_RETRY_MAX_ATTEMPTS: '1',
         // Tests look at workspaces when their runs are over: in plain folders. Those of disks set their own.
         KANDEV_DISK_LIMIT_METHOD: 'measured',
         // Tests ask again and again, all from one address. Those of the limits set their own.

@@ -13,6 +13,11 @@ export const BOARDS: Rows = {
     ok: 200,
     ask: ({ place, world }) => ({ ids: { boardId: place.board }, body: { name: world.name('renamed') } }),
   },
+  setWipLimits: {
+    access: MANAGE,
+    ok: 200,
+    ask: ({ place }) => ({ ids: { boardId: place.board }, body: { IN_PROGRESS: 1000 } }),
+  },
   deleteBoard: { access: MANAGE, ok: 204, ask: async (cell) => ({ ids: { boardId: await boardFor(cell) } }) },
   listBoardMembers: { access: READ, ok: 200, ask: onBoard },
   setBoardMember: {
