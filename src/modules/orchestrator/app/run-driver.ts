@@ -13,8 +13,8 @@ import { RunSync } from './sync-run.js';
 
 /** States in which nothing is to be done for a run whose agent is in the same one. */
 const CALM: ReadonlySet<string> = new Set(['RUNNING', 'PAUSED']);
-/** How long that is believed: somebody may have paused a container at its engine. */
-const LOOK_AGAIN_MS = 10_000;
+/** How long that is believed before all of it is gone through again. */
+const LOOK_AGAIN_MS = 30_000;
 
 /** Makes what a held run wants come true. Called after a claim, after a takeover, and with every heartbeat. */
 @Injectable()
@@ -78,6 +78,7 @@ export class RunDriver {
     const attended = await this.queries.execute(new FindAttendedAttemptsQuery(attempts));
     const inLine = new Map(attended.map(({ run_id, status }) => [run_id, status as string]));
     const kept = new Set(calm.filter(({ id, state }) => inLine.get(id) === state));
+    for (const { id } of kept) this.holds.reconcile(id); // somebody may have paused its container at the engine
     return runs.filter((run) => !kept.has(run));
   }
 
