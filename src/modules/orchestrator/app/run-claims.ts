@@ -33,8 +33,6 @@ const now = sql<Date>`now()`;
 /** Claims and leases, each one short statement. The epoch rises with every claim. */
 @Injectable()
 export class RunClaims {
-  private lastHeartbeat: Date | null = null;
-
   constructor(
     private readonly transactions: Transactions,
     @Inject(CONFIG) private readonly config: Config,
@@ -78,16 +76,14 @@ export class RunClaims {
   }
 
   /** Extends the leases of this process; returns the runs it still holds. */
-  async heartbeat(): Promise<ClaimedRun[]> {
-    const held = await this.db()
+  heartbeat(): Promise<ClaimedRun[]> {
+    return this.db()
       .updateTable('runs')
       .set({ lease_expires_at: leaseEnd })
       .where('lease_owner', '=', LEASE_OWNER)
       .where('state', 'in', HELD_STATES)
       .returning(CLAIMED)
       .execute();
-    this.lastHeartbeat = new Date();
-    return held;
   }
 
   /** The run, if this process holds it. */
@@ -99,22 +95,6 @@ export class RunClaims {
       .where('lease_owner', '=', LEASE_OWNER)
       .where('state', 'in', HELD_STATES)
       .executeTakeFirst();
-  }
-
-  /** When this process has last extended its leases; null while it never has. */
-  heardFrom(): Date | null {
-    return this.lastHeartbeat;
-  }
-
-  /** How many runs this server's host works on now. */
-  async countHeld(): Promise<number> {
-    const { count } = await this.db()
-      .selectFrom('runs')
-      .select((by) => by.fn.countAll<number>().as('count'))
-      .where('host_id', '=', this.config.host_id)
-      .where('state', 'in', HELD_STATES)
-      .executeTakeFirstOrThrow();
-    return count;
   }
 
   /** Hands the leases back, so that the next server need not wait for them to run out. */
