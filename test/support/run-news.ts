@@ -17,8 +17,8 @@ export async function hearRuns(url: string): Promise<RunNewsEar> {
   await client.connect();
   await until('a server to listen', async () => {
     const { rows } = await client.query(
-      `select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and query = $1`,
-      [`listen ${CHANNEL}`],
+      `select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and query ~ $1`,
+      [`^listen .*${CHANNEL}`],
     );
     return rows.length > 0;
   });

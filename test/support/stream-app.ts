@@ -15,6 +15,7 @@ import { notFound } from '../../src/common/errors/domain-error.js';
 import { MemoryCounters } from '../../src/common/rate-limit/memory-counters.js';
 import { RateLimiter } from '../../src/common/rate-limit/rate-limiter.js';
 import { Workers } from '../../src/common/ops/workers.js';
+import { DatabaseNews } from '../../src/common/persistence/database-news.js';
 import { MessagesAppendedEvent } from '../../src/modules/agent/contracts/agent.events.js';
 import {
   GetStreamHeadsQuery,
@@ -70,9 +71,11 @@ export async function startStreamApp(): Promise<StreamApp> {
       { provide: MemoryLog, useValue: log },
       { provide: 'COMMANDS', useValue: commands },
       { provide: RateLimiter, useValue: new RateLimiter(counters, counters) },
+      // There is no other process.
+      { provide: DatabaseNews, useValue: { listen: () => undefined, tell: () => Promise.resolve(false) } },
       ...[Workers, OutboxHandlers],
     ],
-    exports: [CONFIG, MemoryLog, 'COMMANDS', RateLimiter, Workers, OutboxHandlers],
+    exports: [CONFIG, MemoryLog, 'COMMANDS', RateLimiter, DatabaseNews, Workers, OutboxHandlers],
   };
   @Global()
   @Module(world)

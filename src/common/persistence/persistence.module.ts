@@ -4,6 +4,7 @@ import { OutboxHandlers } from '../bus/outbox-handlers.js';
 import { OutboxRelay } from '../bus/outbox-relay.js';
 import { Housekeeping } from '../ops/housekeeping.js';
 import { Workers } from '../ops/workers.js';
+import { DatabaseNews } from './database-news.js';
 import { migrate, ormOptions, type Entities, type Migrations } from './orm.js';
 import { Transactions } from './transactions.js';
 
@@ -11,7 +12,10 @@ import { Transactions } from './transactions.js';
 @Global()
 @Module({})
 export class PersistenceModule implements OnApplicationShutdown {
-  constructor(private readonly orm: MikroORM) {}
+  constructor(
+    private readonly orm: MikroORM,
+    private readonly transactions: Transactions,
+  ) {}
 
   static forRoot(options: {
     url: string;
@@ -36,14 +40,16 @@ export class PersistenceModule implements OnApplicationShutdown {
         Transactions,
         OutboxHandlers,
         OutboxRelay,
+        DatabaseNews,
         Workers,
         Housekeeping,
       ],
-      exports: [MikroORM, Transactions, OutboxHandlers, Workers, Housekeeping],
+      exports: [MikroORM, Transactions, DatabaseNews, OutboxHandlers, Workers, Housekeeping],
     };
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.transactions.close();
     await this.orm.close(true);
   }
 }

@@ -13,14 +13,17 @@ import { GrantCheck } from './app/grant-check.js';
 import { MembershipWatch } from './app/membership-watch.js';
 import { MessagesAppendedHandler } from './app/messages-appended.handler.js';
 import { Newcomers } from './app/newcomers.js';
+import { RemoteAccess } from './app/remote-access.js';
 import { Replays } from './app/replay.js';
 import { StreamConnections } from './app/stream-connections.js';
 import { StreamControl } from './app/stream-control.js';
 import { StreamHub } from './app/stream-hub.js';
 import { DEFAULT_LIMITS, STREAM_LIMITS } from './app/stream-limits.js';
+import { StreamNews } from './app/stream-news.js';
 import { StreamPoll } from './app/stream-poll.js';
 import { StreamQuotas } from './app/stream-quotas.js';
 import { StreamSource } from './app/stream-source.js';
+import { StreamTeller } from './app/stream-teller.js';
 import { Subscriptions } from './app/subscriptions.js';
 
 /**
@@ -41,9 +44,12 @@ import { Subscriptions } from './app/subscriptions.js';
     StreamControl,
     Replays,
     StreamPoll,
+    StreamTeller,
+    StreamNews,
     GrantCheck,
     AccessWatch,
     MembershipWatch,
+    RemoteAccess,
     MessagesAppendedHandler,
     AcpGateway,
     SocketAccess,

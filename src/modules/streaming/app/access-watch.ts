@@ -7,16 +7,19 @@ import { GrantCheck } from './grant-check.js';
 import type { StreamConnection } from './stream-connection.js';
 import { StreamConnections } from './stream-connections.js';
 
-const RECHECK_MS = 3_000; // how late counts what happened in another server process
+const RECHECK_MS = 3_000; // how late counts what nobody has told
 const MAX_RECHECK_MS = 10_000; // the same where there is so much to check …
 const SHARE = 20; // … that it would take more than a twentieth of the time
+/** Once more after a change: a subscription may have been under way that had looked before. */
+const AGAIN_MS = 300;
+const CHANGING_MS = 1_000; // so long after a change; what takes longer is found by the next look
 const REST_MS = 100; // between two looks: many sign-outs at once cost one look, not one each
 const HANDSHAKE_MS = 15_000; // longer than a handshake takes: who was let in before a change may arrive after it
 
 /**
  * Closes connections of those who would not be let in any more: signed out, disabled, their key revoked, or no
- * administrator any more. At once where it happens in this process, else within seconds, and with it whatever else
- * somebody may not read any more ({@link GrantCheck}).
+ * administrator any more. At once, also where another process tells it; where that is not heard, within seconds. With it
+ * goes whatever else somebody may not read any more ({@link GrantCheck}).
  */
 @Injectable()
 export class AccessWatch implements OnModuleInit, Worker {
@@ -75,7 +78,9 @@ export class AccessWatch implements OnModuleInit, Worker {
       } catch (error) {
         this.logger.warn({ err: error }, 'the access of connections could not be checked; trying again');
       }
-      pause = Math.min(MAX_RECHECK_MS, Math.max(RECHECK_MS, (performance.now() - started) * SHARE));
+      const took = performance.now() - started;
+      pause = Math.min(MAX_RECHECK_MS, Math.max(RECHECK_MS, took * SHARE));
+      if (started - this.changedAt < CHANGING_MS) pause = Math.max(AGAIN_MS, took);
       await sleep(REST_MS, undefined, { signal }).catch(() => undefined);
     }
   }

@@ -10,9 +10,9 @@ import { DELETED, MEMBERSHIP_ENDED } from './stream-ends.js';
 /**
  * Closes all connections of somebody whose membership of a board has ended, before whoever ended it has an answer.
  * All of them, whatever they follow: a subscription may be under way that has looked before. Connected again, they
- * get what they may still see from where they were. Other processes look for themselves, when the outbox tells them
- * or within seconds. A new member's connections that follow all they may see get the board from its next message on;
- * in other processes when the outbox tells them, or within half a minute.
+ * get what they may still see from where they were. Other processes look for themselves when they are told
+ * ({@link RemoteAccess}), or within seconds. A new member's connections that follow all they may see get the board from
+ * its next message on; where it is not told, within half a minute.
  */
 @Injectable()
 export class MembershipWatch implements OnModuleInit {

@@ -56,17 +56,16 @@ export class StreamHub {
     const first = messages[0]?.seq;
     const last = messages.at(-1)?.seq;
     if (first === undefined || last === undefined) return;
-    const feed = this.feeds.get(taskId);
-    if (!feed) {
-      if (this.audience.wide) this.listener?.onStranger(taskId, first, last);
-      return;
-    }
-    feed.note(last);
-    if (!feed.loaded) return;
-    if (!this.audience.isSettled(feed.board_id)) this.lookAround(feed, first);
-    if (last <= feed.end) return;
+    const feed = this.noted(taskId, first, last);
+    if (!feed || last <= feed.end) return;
     if (feed.accept(messages, this.limits)) this.rounds.request(feed);
     else if (!feed.refused) void this.gaps.fill(feed);
+  }
+
+  /** The same of messages that another process has committed: they are read. */
+  told(taskId: string, first: number, last: number): void {
+    const feed = this.noted(taskId, first, last);
+    if (feed && last > feed.end) void this.gaps.fill(feed);
   }
 
   /**
@@ -134,6 +133,19 @@ export class StreamHub {
       if (feed.pins === 0 && !feed.isOffering && !this.audience.covers(feed)) this.feeds.delete(taskId);
     }
     return [...this.feeds.keys()];
+  }
+
+  /** The feed that takes messages now, once those who may want them are found. */
+  private noted(taskId: string, first: number, last: number): TaskFeed | undefined {
+    const feed = this.feeds.get(taskId);
+    if (!feed) {
+      if (this.audience.wide) this.listener?.onStranger(taskId, first, last);
+      return undefined;
+    }
+    feed.note(last);
+    if (!feed.loaded) return undefined;
+    if (!this.audience.isSettled(feed.board_id)) this.lookAround(feed, first);
+    return feed;
   }
 
   /** Asks those who want all that they may see whether they may see the board; most times there is nobody to ask. */

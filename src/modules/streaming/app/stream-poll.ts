@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { WakeUp } from '../../../common/bus/wake-up.js';
 import { Workers, type Worker } from '../../../common/ops/workers.js';
 import { Newcomers } from './newcomers.js';
 import { StreamHub } from './stream-hub.js';
@@ -11,8 +12,8 @@ const SOON_MS = 50;
 
 /**
  * The net under the hints: every few seconds one query compares the streams that somebody follows with what is
- * stored. A hint that never came costs its readers that long, and nothing else. Tasks whose agents are looked after by
- * another process give no hints here: as long as they have something to say they are looked at again soon, else less
+ * stored. A hint that never came costs its readers that long, and nothing else. Where other processes tell nothing of
+ * what their agents say, because it can't be heard, tasks that have something to say are looked at again soon, else less
  * and less often.
  */
 @Injectable()
@@ -22,7 +23,10 @@ export class StreamPoll implements OnModuleInit, Worker {
   private readonly logger = new Logger(StreamPoll.name);
   private readonly stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();
+  private readonly bell = new WakeUp();
   private polls = 0;
+  /** Hints may have been missed, of any task. */
+  private missed = false;
   /** Tasks that lately had news which nobody here told of. */
   private readonly moving = new Set<string>();
 
@@ -44,6 +48,7 @@ export class StreamPoll implements OnModuleInit, Worker {
 
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.bell.ring();
     await this.running;
   }
 
@@ -51,8 +56,17 @@ export class StreamPoll implements OnModuleInit, Worker {
   async poll(): Promise<boolean> {
     const taskIds = this.hub.sweep();
     this.newcomers.askAgain(this.polls, this.limits.discoverEvery);
-    if (this.polls++ % this.limits.discoverEvery === 0) await this.newcomers.discover();
+    const isLarge = this.missed || this.polls % this.limits.discoverEvery === 0;
+    this.polls++;
+    this.missed = false;
+    if (isLarge) await this.newcomers.discover();
     return this.look(taskIds);
+  }
+
+  /** Polls at once, and looks for unknown tasks too: hints may have been missed. */
+  lookAtAll(): void {
+    this.missed = true;
+    this.bell.ring();
   }
 
   private async look(taskIds: readonly string[]): Promise<boolean> {
@@ -68,9 +82,9 @@ export class StreamPoll implements OnModuleInit, Worker {
     const { pollMs } = this.limits;
     let next = performance.now() + pollMs;
     for (let restMs = pollMs; !this.stopping.signal.aborted;) {
-      await this.pause(Math.min(restMs, Math.max(0, next - performance.now())));
+      await this.bell.wait(Math.min(restMs, Math.max(0, next - performance.now())));
       if (this.stopping.signal.aborted) return;
-      const isFull = performance.now() >= next;
+      const isFull = this.missed || performance.now() >= next;
       if (isFull) next = performance.now() + pollMs;
       try {
         const isNews = await (isFull ? this.poll() : this.look([...this.moving]));
