@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	modeSpawnBridge = "spawn-bridge"
-	modeBridge      = "bridge"
+	modeBridge = "bridge"
 
 	self = "/proc/self/exe"
 	// listenerFile is the number under which the bridge is handed its socket: the first after stderr.
@@ -38,41 +37,23 @@ func startBridge() error {
 	if err := syscall.Listen(listener, maxConnections); err != nil {
 		return err
 	}
-	child, err := spawn(modeSpawnBridge, uintptr(listener))
+	return spawn(modeBridge, uintptr(listener))
+}
+
+// spawn starts this program in a session of its own, without the agent's variables and files, as a child of the
+// container's first process, which is our own parent.
+func spawn(mode string, listener uintptr) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	var status syscall.WaitStatus
-	for {
-		if _, err = syscall.Wait4(child, &status, 0, nil); err != syscall.EINTR {
-			break
-		}
-	}
-	if err == nil && status.ExitStatus() != 0 {
-		err = syscall.EAGAIN
-	}
-	return err
-}
-
-// spawnBridge starts the bridge and ends: so the container's first process inherits it.
-func spawnBridge() {
-	if _, err := spawn(modeBridge, listenerFile); err != nil {
-		os.Exit(exitLauncher)
-	}
-}
-
-// spawn starts this program in a session of its own, without the agent's variables and files.
-func spawn(mode string, listener uintptr) (int, error) {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return 0, err
-	}
 	defer func() { _ = null.Close() }()
-	return syscall.ForkExec(self, []string{"kandev-launcher", mode}, &syscall.ProcAttr{
+	_, err = syscall.ForkExec(self, []string{"kandev-launcher", mode}, &syscall.ProcAttr{
 		Env:   []string{},
 		Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), listener},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_PARENT},
 	})
+	return err
 }
 
 // bridge passes every connection on to the gateway's socket, until the container ends.

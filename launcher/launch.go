@@ -12,10 +12,13 @@ import (
 func launch(command []string) {
 	latch()
 	syscall.Umask(0o022)
+	makePipe(inputFile)
+	makePipe(gateFile)
+	gate := openGate() // before the server is told that there is something to see: it finds a reader at once
 	if err := writeWhole(probeFile, look()); err != nil {
 		fail(exitLauncher, err.Error())
 	}
-	waitAtGate()
+	waitAt(gate)
 	if err := writeNew(begunFile); err != nil {
 		fail(exitLauncher, err.Error())
 	}
@@ -32,7 +35,7 @@ func launch(command []string) {
 		flags int
 		to    int
 	}{
-		{"in", syscall.O_RDWR, 0}, // also a writer: the agent never reads an end of file
+		{inputName, syscall.O_RDWR, 0}, // also a writer: the agent never reads an end of file
 		{"out", syscall.O_WRONLY | syscall.O_CREAT | syscall.O_APPEND, 1},
 		{"err", syscall.O_WRONLY | syscall.O_CREAT | syscall.O_APPEND, 2},
 	} {
@@ -56,9 +59,15 @@ func latch() {
 	}
 }
 
-// waitAtGate returns when one byte has come through. A signal ends the process, as it would any other.
-func waitAtGate() {
-	// Read and write: opening does not wait for the other side, and the other side finds a reader at once.
+// makePipe makes a FIFO; one that is there is used. Whatever else is there is found out by who opens it.
+func makePipe(path string) {
+	if err := syscall.Mkfifo(path, 0o600); err != nil && err != syscall.EEXIST {
+		fail(exitLauncher, path+": "+err.Error())
+	}
+}
+
+// openGate opens it to read and write: that does not wait for the other side, and the other side finds a reader.
+func openGate() int {
 	gate, err := syscall.Open(gateFile, syscall.O_RDWR|syscall.O_CLOEXEC|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		fail(exitLauncher, gateFile+": "+err.Error())
@@ -67,6 +76,11 @@ func waitAtGate() {
 	if err := syscall.Fstat(gate, &stat); err != nil || stat.Mode&syscall.S_IFMT != syscall.S_IFIFO {
 		fail(exitLauncher, gateFile+" is no FIFO")
 	}
+	return gate
+}
+
+// waitAt returns when one byte has come through. A signal ends the process, as it would any other.
+func waitAt(gate int) {
 	for {
 		n, err := syscall.Read(gate, make([]byte, 1))
 		if n == 1 {

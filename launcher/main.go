@@ -9,6 +9,8 @@ const (
 	latchFile    = runDirectory + "/started"
 	probeFile    = runDirectory + "/probe.json"
 	gateFile     = runDirectory + "/gate"
+	inputName    = "in"
+	inputFile    = runDirectory + "/" + inputName
 	begunFile    = runDirectory + "/begun"
 	failureFile  = runDirectory + "/exec-error.json"
 
@@ -36,8 +38,6 @@ func main() {
 		launch(arguments)
 	case "health":
 		health(arguments)
-	case modeSpawnBridge:
-		spawnBridge()
 	case modeBridge:
 		bridge()
 	case modeNothing: // what the probe starts in a namespace of its own

@@ -18,6 +18,8 @@ export const ROOMY = {
 export interface DockerWorld {
   world: World;
   docker: Dockerode;
+  /** The label of the containers that its servers make. */
+  home: string;
   /** Of the server. */
   env: Record<string, string>;
 }
@@ -35,7 +37,12 @@ export async function openDockerWorld(build: Build): Promise<DockerWorld> {
     DOCKER_HOST: process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock',
     KANDEV_DISK_LIMIT_METHOD: 'measured', // these agents have no limit, and nothing is left mounted
   };
-  return { world, docker, env };
+  return { world, docker, env, home };
+}
+
+/** How many containers there are with the label, in whatever state. */
+export async function countContainers(docker: Dockerode, label: string): Promise<number> {
+  return (await docker.listContainers({ all: true, filters: { label: [label] } })).length;
 }
 
 /** Removes all containers with any of these labels. */

@@ -18,6 +18,18 @@ export async function stopAll(world: World, url: string, user: BenchUser, tasks:
   await until('all runs to end', async () => (await countRuns(world, LIVE)) === 0);
 }
 
+/**
+ * Waits until the server has nothing left to do for what has ended: all news are delivered, all that was made for agents
+ * is gone. What is measured next would share the machine with it.
+ */
+export async function settled(world: World, containers: () => Promise<number>): Promise<void> {
+  const left = `select (select count(*) from outbox_events) + (select count(*) from tasks where state = 'IN_PROGRESS') as count`;
+  await until('the server to have settled', async () => {
+    const { rows } = await world.database().query<{ count: string }>(left);
+    return Number(rows[0]?.count) === 0 && (await containers()) === 0;
+  });
+}
+
 /** SQL conditions of runs. */
 export const LIVE = `state in ('QUEUED', 'STARTING', 'RUNNING', 'PAUSED', 'STOPPING')`;
 export const RUNNING = `state = 'RUNNING'`;

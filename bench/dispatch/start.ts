@@ -4,11 +4,11 @@ import { createBoard, register } from '../lib/api.js';
 import { step } from '../lib/progress.js';
 import { median, percentile } from '../lib/statistics.js';
 import { figure } from '../lib/table.js';
-import { LABEL, openDockerWorld, removeContainers, type DockerWorld } from './docker-world.js';
+import { countContainers, LABEL, openDockerWorld, removeContainers, type DockerWorld } from './docker-world.js';
 import { FIRST_LINE, FirstMessages, STEPS } from './first-messages.js';
 import type { DispatchOptions, DispatchResult } from './part.js';
 import { rawPlace, rawStart, type Recipe } from './raw-container.js';
-import { createType, stopAll } from './runs.js';
+import { createType, settled, stopAll } from './runs.js';
 import { tinyImage } from './tiny-image.js';
 
 const ROUNDS = 15;
@@ -49,7 +49,7 @@ export async function runStart({ build, rounds = ROUNDS, size = AT_ONCE }: Dispa
   }
 }
 
-async function prepare({ world, docker, env }: DockerWorld): Promise<{ play: Play; close: () => Promise<void> }> {
+async function prepare({ world, docker, env, home }: DockerWorld): Promise<{ play: Play; close: () => Promise<void> }> {
   const docker_image = await tinyImage(docker);
   const server = await world.startKandev([], env);
   const user = await register(server.url, 'admin');
@@ -74,6 +74,7 @@ async function prepare({ world, docker, env }: DockerWorld): Promise<{ play: Pla
     );
     recipe ??= await recipeOf(tasks[0] ?? '');
     await stopAll(world, server.url, user, tasks);
+    await settled(world, () => countContainers(docker, home)); // or the next one would pay for it
     const steps = (client.steps.get(tasks[0] ?? '') ?? []).map((at) => at - began);
     return { each, all: Math.max(...each), steps };
   }
