@@ -14,7 +14,7 @@ export interface Claimer {
  * agent types that the host has no labels or no room for. Nothing is taken while the host drains, or is at its own or
  * the whole server's limit. Hosts claim beside each other, where they share limits one after the other.
  *
- * It is the function `claim_run` of the migration `claim`: in one statement, but counting what was committed while it
+ * It is the function `claim_run` of the migration `faster-claim`: in one statement, but counting what was committed while it
  * waited for a lock, too. Gives up with `lock_not_available` (55P03) after a second of waiting.
  */
 export function claimStatement({ host_id, lease_owner, lease_seconds }: Claimer): RawBuilder<ClaimedRun> {

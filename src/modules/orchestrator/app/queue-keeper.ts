@@ -34,8 +34,9 @@ export class QueueKeeper implements OnModuleInit, Worker {
     this.loop.start();
   }
 
-  stop(): Promise<void> {
-    return this.loop.stop();
+  async stop(): Promise<void> {
+    await this.loop.stop();
+    await this.upkeep.leave();
   }
 
   /** A run was parked a moment ago: its time may come before the next round. */
@@ -53,6 +54,7 @@ export class QueueKeeper implements OnModuleInit, Worker {
 
   /** Not with each run whose time has come: those may be many. */
   private async wholeQueue(): Promise<number> {
+    await this.upkeep.beat();
     let woken = 0;
     if (this.rounds++ % THOROUGH_EVERY === 0) {
       await this.upkeep.recopyNeeds();

@@ -1,14 +1,20 @@
 import { sql, type Kysely } from 'kysely';
-import { servingOrder, type Place } from '../domain/serving-order.js';
+import { servingOrder, type Place, type ShareOfQueue } from '../domain/serving-order.js';
 import type { StartEstimate } from '../domain/start-estimate.js';
 import { runsAt } from './queue-places.js';
-import { readQueueState, type QueueShare, type QueueState } from './queue-reads.js';
+import { readQueueState, type QueueState } from './queue-reads.js';
 import type { RunDB } from './run-rows.js';
 import { forecastStarts } from './start-forecast.js';
 import type { QueuedRow } from './wait-reasons.js';
 
 /** Runs whose start is worked out one by one; those behind are taken to go on likewise. */
 const FORESEEN = 1_000;
+/**
+ * A run starts earlier or later by those behind it, too, which take places that it can't; of those few matter. So what is
+ * worked out for a page goes several times as far as the page does, and not less far than this.
+ */
+const FORESEEN_BEHIND = 4;
+const FORESEEN_LEAST = 200;
 
 interface QueueRow extends Omit<QueuedRow, 'position'> {
   priority: number;
@@ -45,15 +51,17 @@ export async function readPage(db: Kysely<RunDB>, wanted: PageWanted): Promise<Q
   const visible = boards === 'all' ? null : new Set(boards);
   const shares = state.shares.filter(({ board_id }) => visible?.has(board_id) ?? true);
   const inLine = shares.reduce((sum, { queued }) => sum + queued, 0);
-  const { head, page } = walk(state.shares, { visible, skip: offset, take: Math.min(limit, inLine - offset) });
-  const headRuns = (await runsAt(db, head)).map((run, index) => ({ share: head[index]!.share, run }));
+  const { head: whole, page } = walk(state.shares, { visible, skip: offset, take: Math.min(limit, inLine - offset) });
+  const head = whole.slice(0, Math.max(FORESEEN_LEAST, FORESEEN_BEHIND * (page.at(-1)?.position ?? 0)));
+  const headRuns = (await runsAt(db, head, state.types)).map((run, index) => ({ share: head[index]!.share, run }));
   const forecast = await forecastStarts(db, state, page.length > 0 ? headRuns : []);
   const deep = await runsAt(
     db,
-    page.filter(({ position }) => position > FORESEEN),
+    page.filter(({ position }) => position > head.length),
+    state.types,
   );
   const ids = page.map(
-    ({ position }) => headRuns[position - 1]?.run ?? (position > FORESEEN ? deep.shift() : undefined),
+    ({ position }) => headRuns[position - 1]?.run ?? (position > head.length ? deep.shift() : undefined),
   );
   const claimable = page.map(({ position }, index): PagePlace => {
     return { id: ids[index]?.id ?? '', position, start: forecast.at(position) };
@@ -69,11 +77,11 @@ export async function readPage(db: Kysely<RunDB>, wanted: PageWanted): Promise<Q
 
 /** The head of the queue, and those places of the page that the actor may see, with their positions. */
 function walk(
-  shares: readonly QueueShare[],
+  shares: readonly ShareOfQueue[],
   { visible, skip, take }: { visible: Set<string> | null; skip: number; take: number },
-): { head: Place<QueueShare>[]; page: (Place<QueueShare> & { position: number })[] } {
-  const head: Place<QueueShare>[] = [];
-  const page: (Place<QueueShare> & { position: number })[] = [];
+): { head: Place[]; page: (Place & { position: number })[] } {
+  const head: Place[] = [];
+  const page: (Place & { position: number })[] = [];
   let [position, seen] = [0, 0];
   for (const place of servingOrder(shares)) {
     position += 1;
@@ -86,20 +94,25 @@ function walk(
   return { head, page };
 }
 
-/** What is queued and not in line. */
+/** What is queued and not in line: of each sort the count by its own index. */
 async function readRest(
   db: Kysely<RunDB>,
   { boards, skip, take }: { boards: string[] | 'all'; skip: number; take: number },
 ): Promise<{ places: PagePlace[]; total: number; now: Date }> {
   const isVisible = boards === 'all' ? sql`true` : sql`board_id = any(${boards}::uuid[])`;
-  const rest = sql`from runs
-    where state = 'QUEUED' and (waits_for_tasks or not_before is not null) and ${isVisible}`;
   const { rows: counted } = await sql<{ total: number; now: Date }>`
-    select count(*)::int as total, now() as now ${rest}`.execute(db);
+    select now() as now, (
+      (select count(*) from runs where state = 'QUEUED' and waits_for_tasks and ${isVisible})
+      + (select count(*) from runs where state = 'QUEUED' and not_before is not null and not waits_for_tasks and ${isVisible})
+    )::int as total`.execute(db);
+  const total = counted[0]?.total ?? 0;
+  const now = new Date(counted[0]?.now ?? Date.now());
+  if (take === 0 || skip >= total) return { places: [], total, now };
   const { rows } = await sql<{ id: string }>`
-    select id ${rest} order by waits_for_tasks, not_before, rank_at, id offset ${skip} limit ${take}`.execute(db);
+    select id from runs where state = 'QUEUED' and (waits_for_tasks or not_before is not null) and ${isVisible}
+    order by waits_for_tasks, not_before, rank_at, id offset ${skip} limit ${take}`.execute(db);
   const places = rows.map(({ id }): PagePlace => ({ id, position: null, start: null }));
-  return { places, total: counted[0]?.total ?? 0, now: new Date(counted[0]?.now ?? Date.now()) };
+  return { places, total, now };
 }
 
 async function readRows(db: Kysely<RunDB>, ids: readonly string[]): Promise<QueueRow[]> {

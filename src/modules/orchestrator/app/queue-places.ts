@@ -1,7 +1,6 @@
 import { sql, type Kysely } from 'kysely';
-import type { Place } from '../domain/serving-order.js';
+import type { Place, ShareOfQueue } from '../domain/serving-order.js';
 import { CLAIMABLE, USER } from './claim-fragments.js';
-import type { QueueShare } from './queue-reads.js';
 import type { RunDB } from './run-rows.js';
 
 /** The run of a place in the order of service. */
@@ -12,11 +11,12 @@ export interface PlacedInQueue {
 
 /**
  * The runs of these places, in their order, by the index that the claim goes by; undefined for one that has left the
- * queue since the shares were read. Places of one share are read together, from its first to its last.
+ * queue since the shares were read. `types` are all that there are. Places of one share are read together, from its first to its last.
  */
 export async function runsAt(
   db: Kysely<RunDB>,
-  places: readonly Place<QueueShare>[],
+  places: readonly Place[],
+  types: readonly string[],
 ): Promise<(PlacedInQueue | undefined)[]> {
   const spans: Span[] = [...Map.groupBy(places, ({ share }) => share)].map(([share, those]) => {
     const skip = those[0]!.nth - 1; // a share is served in its own order
@@ -25,10 +25,10 @@ export async function runsAt(
   const { rows } = await sql<PlacedInQueue & { span: number }>`
     select span.n::int as span, run.id, run.agent_type
     from jsonb_to_recordset(${JSON.stringify(spans.map(toRow))}::jsonb)
-      as span (n int, board_id uuid, user_id uuid, types text[], skip int, take int)
+      as span (n int, board_id uuid, user_id uuid, skip int, take int)
     cross join lateral (
       select first.id, type as agent_type, first.rank_at
-      from unnest(span.types) type cross join lateral (
+      from unnest(${types}::text[]) type cross join lateral (
         select id, rank_at from runs
         where ${CLAIMABLE} and runs.board_id = span.board_id and ${USER} = span.user_id and runs.agent_type = type
         order by rank_at, id limit span.skip + span.take
@@ -45,13 +45,13 @@ export async function runsAt(
 }
 
 interface Span {
-  share: QueueShare;
+  share: ShareOfQueue;
   skip: number;
   take: number;
 }
 
-function toRow({ share: { board_id, user_id, types }, skip, take }: Span, index: number) {
-  return { n: index + 1, board_id, user_id, types, skip, take };
+function toRow({ share: { board_id, user_id }, skip, take }: Span, index: number) {
+  return { n: index + 1, board_id, user_id, skip, take };
 }
 
 /** Which of its share's runs a claimable run is, from 1; null when it is none. */

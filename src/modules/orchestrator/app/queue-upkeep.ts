@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { sql } from 'kysely';
+import { PROCESS_ID } from '../../../common/ops/process-id.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
-import { ListAgentNeedsQuery } from '../../agent/contracts/agent.queries.js';
+import { ListAgentNeedsQuery, type AgentNeeds } from '../../agent/contracts/agent.queries.js';
 import { CLAIMABLE, USER } from './claim-fragments.js';
 import type { RunDB } from './run-rows.js';
 
@@ -21,7 +22,8 @@ const USER_HAS = sql`exists (
 /** Keeps what the claim reads true, from the rows as they are: called every now and then by who looks after the queue. */
 @Injectable()
 export class QueueUpkeep {
-  private copied = '';
+  /** By agent type: what was written last. */
+  private readonly copied = new Map<string, string>();
 
   constructor(
     private readonly transactions: Transactions,
@@ -53,26 +55,45 @@ export class QueueUpkeep {
     }
   }
 
-  /** What agents of each type take, as the types say now; written only where that differs from what was written last. */
+  /** Says that this process looks after the queue, and forgets those that were not heard of for an hour. */
+  async beat(): Promise<void> {
+    const beat = sql`
+      with gone as (delete from queue_keepers where heartbeat_at < now() - interval '1 hour' and id <> ${PROCESS_ID}::uuid)
+      insert into queue_keepers (id) values (${PROCESS_ID}::uuid)
+      on conflict (id) do update set heartbeat_at = now()`.compile(this.db());
+    await this.transactions.urgent(beat);
+  }
+
+  /** At its end: others need not wait to see it. */
+  async leave(): Promise<void> {
+    await this.transactions.urgent(sql`delete from queue_keepers where id = ${PROCESS_ID}::uuid`.compile(this.db()));
+  }
+
+  /** What agents of each type take, as the types say now. */
   async copyNeeds(): Promise<void> {
-    const needs = JSON.stringify(await this.queries.execute(new ListAgentNeedsQuery()));
-    if (needs === this.copied) return;
+    await this.copyNeedsOf(await this.queries.execute(new ListAgentNeedsQuery()));
+  }
+
+  /** The same of some; written only where that differs from what was written last. */
+  async copyNeedsOf(needs: readonly AgentNeeds[]): Promise<void> {
+    const changed = needs.filter((one) => this.copied.get(one.agent_type) !== JSON.stringify(one));
+    if (changed.length === 0) return;
     await sql`
       insert into agent_type_needs as needs (agent_type, memory_bytes, cpus, host_labels)
       select agent_type, memory_bytes, cpus, array(select jsonb_array_elements_text(host_labels))
-      from jsonb_to_recordset(${needs}::jsonb)
+      from jsonb_to_recordset(${JSON.stringify(changed)}::jsonb)
         as given (agent_type text, memory_bytes bigint, cpus double precision, host_labels jsonb)
       order by agent_type
       on conflict (agent_type) do update set memory_bytes = excluded.memory_bytes, cpus = excluded.cpus,
         host_labels = excluded.host_labels, updated_at = now()
       where (needs.memory_bytes, needs.cpus, needs.host_labels)
         is distinct from (excluded.memory_bytes, excluded.cpus, excluded.host_labels)`.execute(this.db());
-    this.copied = needs;
+    for (const one of changed) this.copied.set(one.agent_type, JSON.stringify(one));
   }
 
   /** Forgets what was copied last: the next {@link copyNeeds} compares with the rows. */
   recopyNeeds(): Promise<void> {
-    this.copied = '';
+    this.copied.clear();
     return this.copyNeeds();
   }
 
@@ -125,8 +146,9 @@ export class QueueUpkeep {
       )`;
     const boards = await sql`
       ${claimants}
-      insert into board_shares as share (board_id, pass, turn_pass)
-      select distinct board_id, service.at, service.at
+      insert into board_shares as share (board_id, pass, turn_pass, user_service)
+      select distinct board_id, service.at, service.at,
+        (select coalesce(max(turn_pass), 0) from user_shares person where person.board_id = claimant.board_id)
       from claimant join boards on boards.id = board_id,
         (select coalesce(max(turn_pass), 0) as at from board_shares) service
       where not exists (select from board_shares known where known.board_id = claimant.board_id and waiting)
