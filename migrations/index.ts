@@ -9,6 +9,9 @@ import { Retries } from './20261126000100-retries.js';
 import { Budgets } from './20261126000200-budgets.js';
 import { WipLimits } from './20261126000300-wip-limits.js';
 import { Hosts } from './20261126000500-hosts.js';
+import { FasterClaim } from './20261127000000-faster-claim.js';
+import { FailureSafety } from './20261127000100-failure-safety.js';
+import { AccessNews } from './20261127000200-access-news.js';
 
 /** All migrations, oldest first. The name is what the database remembers: never rename one that has shipped. */
 export const migrations = [
@@ -23,4 +26,7 @@ export const migrations = [
   { name: '20261126000200-budgets', class: Budgets },
   { name: '20261126000300-wip-limits', class: WipLimits },
   { name: '20261126000500-hosts', class: Hosts },
+  { name: '20261127000000-faster-claim', class: FasterClaim },
+  { name: '20261127000100-failure-safety', class: FailureSafety },
+  { name: '20261127000200-access-news', class: AccessNews },
 ];

@@ -183,7 +183,8 @@ describeWithEngine('a disk of an agent that is a file system, when the server is
   // The first one to be formatted is the server's own, to find out what its host can do.
   const killed = DISK_FAULT_POINTS.map((point) => (point === 'disk.formatted' ? `${point}:2` : point));
 
-  it.each(killed)('at %s, is there after a restart, and nothing else', async (point) => {
+  // Some at the same time: each has a server of its own.
+  it.concurrent.each(killed)('at %s, is there after a restart, and nothing else', async (point) => {
     const bench = await AgentBench.open({ KANDEV_DISK_LIMIT_METHOD: 'filesystem', KANDEV_FAULT_POINT: point });
     try {
       const command = node(`

@@ -12,7 +12,8 @@ import { describeWithEngine } from './engine.js';
 const AGENT = sh('echo began; echo x >> "$HOME/began"; wc -l < "$HOME/began"');
 
 describeWithEngine('a server that is killed while the agent waits at the gate', () => {
-  describe.each([
+  // Some at the same time: each has a server of its own.
+  describe.concurrent.each([
     ['container.created', false],
     ['container.started', false],
     ['container.verified', false],

@@ -4,6 +4,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { createServer as createTlsServer } from 'node:https';
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
@@ -42,6 +43,8 @@ describe("an agent's gateway", () => {
   let gateways: HostGateways;
   let client: GatewayClient;
   let refused: string[];
+  /** What became of who never sends a request, and of who trickles one: found out beside the other tests, in 15 s. */
+  let patience: Promise<[silent: string, slow: string]>;
   /** Connections that the hosts got, of whatever kind. */
   let arrived = 0;
 
@@ -53,6 +56,22 @@ describe("an agent's gateway", () => {
     }) as AgentInstance;
   const bearer = (id = AGENT): { authorization: string } => ({ authorization: `Bearer ${keys.of(id)}` });
   const own = `/api/v1/agents/${AGENT}/messages`;
+
+  async function tryPatience(policy: AddressPolicy): Promise<[string, string]> {
+    const home = join(directory, 'patient');
+    const patient = new HostGateways({ ...config, home }, policy, keys, address, new Metrics());
+    await patient.open(instance(), USER);
+    const near = new GatewayClient(join(patient.path(AGENT), 'gateway.sock'));
+    const [silent, slow] = [await near.connect(), await near.connect()];
+    slow.write('GET http://one.allowed.test/ HTTP/1.1\r\n');
+    const trickle = setInterval(() => slow.write('X-A: b\r\n'), 500);
+    try {
+      return await Promise.all([restOf(silent), restOf(slow)]);
+    } finally {
+      clearInterval(trickle);
+      await patient.onModuleDestroy();
+    }
+  }
 
   beforeAll(async () => {
     names = await NameServer.start({
@@ -68,6 +87,8 @@ describe("an agent's gateway", () => {
     address.url = `http://127.0.0.1:${api.port}`;
     const policy = new AddressPolicy(['127.0.0.1/32'], new NameLookup([names.address]));
     gateways = new HostGateways(config, policy, keys, address, metrics);
+    patience = tryPatience(policy);
+    patience.catch(() => undefined); // told by the test that waits for it
   });
 
   afterAll(async () => {
@@ -407,7 +428,9 @@ describe("an agent's gateway", () => {
 
     it('refuses who asks, leaves and asks again', async () => {
       const asks = async (): Promise<void> => {
-        const socket = await client.connect();
+        // A server accepts one connection a turn of its loop: where that is slow, its queue is full and the kernel says so.
+        const socket = await client.connect().catch(() => undefined);
+        if (!socket) return sleep(20); // as long as a visit: who asks at once again would only slow it down
         socket.on('error', () => undefined).end('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
         await new Promise((resolve) =>
           socket
@@ -423,7 +446,7 @@ describe("an agent's gateway", () => {
           while (!enough.signal.aborted) await asks();
         }),
       );
-      await until('a refusal', async () => (await client.send('GET', '/')).status === 503);
+      await until('a refusal', async () => (await client.send('GET', '/')).status === 503, 60_000);
       enough.abort();
       await crowd;
       await until('turns again', async () => (await client.send('GET', '/')).status === 403);
@@ -460,20 +483,6 @@ describe("an agent's gateway", () => {
       await Promise.all(Array.from({ length: 15 }, ask)); // 600: the last hundred wait for their turns
       expect(performance.now() - started).toBeGreaterThan(900);
     });
-
-    it('cuts off who trickles a request, or never sends one', async () => {
-      const [silent, slow] = [await client.connect(), await client.connect()];
-      slow.write('GET http://one.allowed.test/ HTTP/1.1\r\n');
-      const trickle = setInterval(() => slow.write('X-A: b\r\n'), 500);
-      try {
-        expect(await Promise.all([restOf(silent), restOf(slow)])).toEqual([
-          expect.stringMatching(/^(HTTP\/1\.1 408 |$)/),
-          expect.stringMatching(/^HTTP\/1\.1 408 /),
-        ]);
-      } finally {
-        clearInterval(trickle);
-      }
-    }, 40_000);
 
     it('buffers little for a receiver that does not read', async () => {
       let sent = 0;
@@ -562,4 +571,11 @@ describe("an agent's gateway", () => {
         expect(text).toMatch(new RegExp(`outcome="${outcome}"} [1-9]`));
     });
   });
+
+  it('cuts off who trickles a request, or never sends one', async () => {
+    expect(await patience).toEqual([
+      expect.stringMatching(/^(HTTP\/1\.1 408 |$)/),
+      expect.stringMatching(/^HTTP\/1\.1 408 /),
+    ]);
+  }, 40_000);
 });

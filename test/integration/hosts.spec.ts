@@ -13,6 +13,7 @@ import { PROCESS_ID } from '../../src/common/ops/process-id.js';
 import { Workers } from '../../src/common/ops/workers.js';
 import { Fenced } from '../../src/modules/agent/app/agent-rows.js';
 import { InstanceJournal } from '../../src/modules/agent/app/instance-journal.js';
+import { WorkspaceRecords } from '../../src/modules/agent/app/workspace-records.js';
 import { LaunchAgentCommand } from '../../src/modules/agent/contracts/agent.commands.js';
 import { LostHosts } from '../../src/modules/orchestrator/app/lost-hosts.js';
 import { LostRuns } from '../../src/modules/orchestrator/app/lost-runs.js';
@@ -50,6 +51,7 @@ beforeEach(async () => {
   await rows('delete from agent_instances');
   await rows('delete from runs');
   await rows('delete from agent_hosts');
+  await rows('delete from workspaces');
 });
 
 const rows = <T extends object>(sql: string, values: unknown[] = []) => query<T>(database.url, sql, values);
@@ -155,8 +157,38 @@ describe('the process that serves a host', () => {
   });
 });
 
+describe('a workspace that a host was removing', () => {
+  const checkout = (task_id: string) => {
+    return { task_id, board_id, repository_url: null, branch: null, work_branch: 'kandev/x', requested_by: null };
+  };
+
+  async function removing(host_id: string): Promise<string> {
+    const { task_id } = await held(host_id, 'RUNNING', { launched: false });
+    await rows(`insert into workspaces (task_id, board_id, host_id, state) values ($1, $2, $3, 'REMOVING')`, [
+      ...[task_id, board_id, host_id],
+    ]);
+    return task_id;
+  }
+
+  it('is waited for as long as the host lives', async () => {
+    const task = await removing(await host(50));
+    const begun = app.get(WorkspaceRecords).preparing(checkout(task));
+    await expect(begun).rejects.toMatchObject({ code: 'workspace.disk_unavailable' });
+  });
+
+  it.each(['down', 'removed'])('is let go when the host is %s', async (how) => {
+    const dead = await host(61);
+    const task = await removing(dead);
+    if (how === 'removed') await rows('delete from agent_hosts where id = $1', [dead]);
+    const begun = await app.get(WorkspaceRecords).preparing(checkout(task));
+    expect(begun).toMatchObject({ state: 'PREPARING', host_id: config.host_id });
+  });
+});
+
 describe('a host that is dead', () => {
   let lost: LostRuns;
+
+  const silent = async () => (await lost.hosts()).filter(({ is_silent }) => is_silent).map(({ host_id }) => host_id);
 
   beforeEach(() => {
     lost = app.get(LostRuns);
@@ -165,14 +197,14 @@ describe('a host that is dead', () => {
   it('is one that is silent for long enough and has runs, never our own', async () => {
     const dead = await host(61);
     await host(61);
-    const living = await host(59);
+    const living = await host(50);
     await host(3600, { id: config.host_id });
     for (const id of [dead, living, config.host_id]) await held(id, 'RUNNING');
     // Hosts without a row: their leases tell.
     const forgotten = randomUUID();
     await held(forgotten, 'RUNNING', { lease: -61 });
     await held(randomUUID(), 'RUNNING', { lease: -40 });
-    expect((await lost.silentHosts()).toSorted()).toEqual([dead, forgotten].toSorted());
+    expect((await silent()).toSorted()).toEqual([dead, forgotten].toSorted());
   });
 
   it('loses its agents: nothing that it still writes is taken', async () => {
@@ -210,7 +242,7 @@ describe('a host that is dead', () => {
   it('that is heard of again just then keeps all it has', async () => {
     const id = await host(61);
     const { run_id } = await held(id, 'RUNNING');
-    expect(await lost.silentHosts()).toEqual([id]);
+    expect(await silent()).toEqual([id]);
     await heard(id);
     await lost.endAll(id);
     expect(await runOf(run_id)).toMatchObject({ state: 'RUNNING', epoch: 7 });
@@ -230,5 +262,16 @@ describe('a host that is dead', () => {
     expect(await hosts.look(55_000)).toEqual([]);
     await rows(`update agent_hosts set heartbeat_at = now() - interval '1 hour'`);
     expect(await hosts.look(60_000)).toEqual([]);
+  });
+
+  it('was silent by the clock of who looks, too: PostgreSQL may have been set an hour forward', async () => {
+    const hosts = new LostHosts(lost, new Workers());
+    const id = await host(100);
+    await held(id, 'RUNNING');
+    await hosts.look(0);
+    await rows(`update agent_hosts set heartbeat_at = now() - interval '99 seconds'`); // it lives, an hour ago
+    const dead: number[] = [];
+    for (let now = 5_000; now <= 90_000; now += 5_000) if ((await hosts.look(now)).length > 0) dead.push(now);
+    expect(dead).toEqual([80_000, 85_000, 90_000]); // 60 s after it was seen to live, and the time to be watched
   });
 });

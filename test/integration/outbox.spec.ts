@@ -33,8 +33,9 @@ afterEach(async () => {
   await query(database.url, 'delete from outbox_events');
 });
 
-function start(count = 1): void {
-  relays = Array.from({ length: count }, () => new OutboxRelay(database.transactions, handlers, new Workers()));
+function start(count = 1, handlerMs?: number): void {
+  const make = () => new OutboxRelay(database.transactions, handlers, new Workers(), handlerMs);
+  relays = Array.from({ length: count }, make);
   for (const relay of relays) relay.start();
 }
 
@@ -115,6 +116,43 @@ describe('the outbox', () => {
     await until('all events', () => seen.length >= 200);
     await until('an empty outbox', async () => (await waiting()) === 0);
     expect(seen.toSorted((a, b) => Number(a) - Number(b))).toEqual(Array.from({ length: 200 }, (_, n) => n));
+  });
+
+  it('does not wait for a handler that hangs: others get theirs, and it is not called twice at once', async () => {
+    const seen: unknown[] = [];
+    const hung = Promise.withResolvers<void>();
+    let calls = 0;
+    handlers.on('test.something', ({ data }) => {
+      if (data['n'] === 1) return (calls++, hung.promise);
+      return Promise.resolve(void seen.push(data['n']));
+    });
+    await emit(1);
+    start(1, 100);
+    await until('the handler to hang', () => calls === 1);
+    await emit(2); // while it does
+    await until('the other event', () => seen.length === 1);
+    const postponed = async () =>
+      (await query<{ attempts: number }>(database.url, 'select attempts from outbox_events'))[0];
+    await until('the event to have come again', async () => ((await postponed())?.attempts ?? 0) >= 2);
+    expect(calls).toBe(1);
+    hung.resolve();
+    await until('an empty outbox', async () => (await waiting()) === 0);
+    expect([calls, seen]).toEqual([1, [2]]); // it has ended well, late
+  });
+
+  it('delivers others beside more events that hang than it takes at a time, and ends all the same', async () => {
+    const seen: unknown[] = [];
+    handlers.on('test.something', ({ data }) => {
+      if (Number(data['n']) < 60) return new Promise(() => undefined);
+      return Promise.resolve(void seen.push(data['n']));
+    });
+    await database.transactions.run((tx) => {
+      for (let n = 0; n < 61; n++) tx.emit(new SomethingHappened(crypto.randomUUID(), 1, { n }));
+      return Promise.resolve();
+    });
+    start(1, 200);
+    await until('the last one', () => seen.length > 0);
+    expect(seen).toEqual([60]);
   });
 
   it('lets go of events that nobody wants', async () => {

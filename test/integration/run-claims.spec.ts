@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Config } from '../../src/common/config/config.js';
+import { LEASE_OWNER } from '../../src/modules/orchestrator/app/run-rows.js';
 import { RunClaims } from '../../src/modules/orchestrator/app/run-claims.js';
 import { query } from '../support/database.js';
 import { openTestDatabase, type TestDatabase } from '../support/orm.js';
 
 const HOST = crypto.randomUUID();
+const CONFIG = { host_id: HOST, orchestrator: { host_lost_seconds: 60 } } as Config;
 const OTHER_HOST = crypto.randomUUID();
 
 let database: TestDatabase;
@@ -12,7 +14,7 @@ let claims: RunClaims;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  claims = new RunClaims(database.transactions, { host_id: HOST } as Config);
+  claims = new RunClaims(database.transactions, CONFIG);
 });
 
 afterAll(() => database.close());
@@ -129,7 +131,7 @@ describe('a host', () => {
   it('never takes more than its slots, whichever of its processes asks', async () => {
     await query(database.url, 'update agent_hosts set slots = 5');
     for (let at = 0; at < 10; at++) await queue();
-    const other = new RunClaims(await database.apart(), { host_id: HOST } as Config);
+    const other = new RunClaims(await database.apart(), CONFIG);
     const asked = Array.from({ length: 20 }, (_, at) => (at % 2 ? claims : other).claimNext());
     expect((await Promise.all(asked)).filter((run) => run !== undefined)).toHaveLength(5);
   });
@@ -165,5 +167,21 @@ describe('leases', () => {
     expect(await claims.takeOver('all')).toEqual([]); // what is ours already stays as it is
     await claims.releaseAll();
     expect(await claims.heartbeat()).toEqual([]);
+  });
+});
+
+describe('a heartbeat', () => {
+  it.each([
+    ['there is no other', null, [], [], false],
+    ['another one lives', 5, [], [], true],
+    ['it has not what the agent type asks for', 5, ['more'], ['gpu'], false],
+    ['it has that', 5, ['more', 'gpu'], ['gpu'], true],
+    ['it is dead', 61, [], [], false],
+  ] as const)('says whether another host could take a run: %s', async (_why, silent, labels, host_labels, expected) => {
+    await query(database.url, 'update agent_type_needs set host_labels = $1', [host_labels]);
+    if (silent !== null) await host({ id: OTHER_HOST, labels, heartbeat_at: new Date(Date.now() - silent * 1000) });
+    await queue({ state: 'RUNNING', attempt: 1, epoch: 7, host_id: HOST, lease_owner: LEASE_OWNER });
+    const [held] = await claims.heartbeat();
+    expect(held?.has_other_host).toBe(expected);
   });
 });

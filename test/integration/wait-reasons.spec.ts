@@ -297,6 +297,7 @@ describe('the status of the orchestrator', () => {
     });
     await rows.host({ name: 'two', slots: 2, memory_bytes: 500, cpus: 4, draining: true });
     await rows.host({ name: 'gone', heartbeat_at: new Date(0), degraded: JSON.stringify(['It smokes.']) });
+    await rows.query('insert into queue_keepers (id) values (gen_random_uuid())', []);
     await running(up, { reserved_memory_bytes: 300, reserved_cpus: 1.5 });
     await queued();
     await queued({ waits_for_tasks: true });

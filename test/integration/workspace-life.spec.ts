@@ -25,20 +25,24 @@ interface Diff {
   total_files: number;
 }
 
-let server: TestServer;
-let admin: TestUser;
-let board: string;
+interface World {
+  server: TestServer;
+  admin: TestUser;
+  board: string;
+}
 
-async function open(env: Record<string, string> = {}): Promise<void> {
-  server = await TestServer.start({ DOCKER_HOST: 'unix:///nowhere/docker.sock', ...env });
-  admin = await server.newUser('admin');
-  board = await admin.createBoard();
+async function open(env: Record<string, string> = {}): Promise<World> {
+  const server = await TestServer.start({ DOCKER_HOST: 'unix:///nowhere/docker.sock', ...env });
+  const admin = await server.newUser('admin');
+  const board = await admin.createBoard();
   const command = ['sh', '-c', 'echo by agent > by-agent.txt'];
   await admin.createAgentType({ name: WORKER, runtime: 'process', command });
+  return { server, admin, board };
 }
 
 /** A task whose agent has worked in its repository; the remote is bare. */
-async function worked(fields: Record<string, unknown> = {}) {
+async function worked(world: World, fields: Record<string, unknown> = {}) {
+  const { server, admin, board } = world;
   const source = makeRepository(server.directory, FILES);
   const remote = `${source}.git`;
   git(server.directory, 'clone', '-q', '--bare', source, remote);
@@ -48,11 +52,12 @@ async function worked(fields: Record<string, unknown> = {}) {
     title: 'Mend it',
     ...fields,
   });
-  await run(id);
+  await run(world, id);
   return { id, remote, directory: join(server.home, 'workspaces', id, 'workspace') };
 }
 
-async function run(id: string): Promise<void> {
+async function run(world: World, id: string): Promise<void> {
+  const { server, admin } = world;
   await admin
     .must(202, 'POST', `/orchestrator/tasks/${id}/start`, { force: true })
     .catch(() => admin.must(202, 'POST', '/orchestrator/trigger', { task_id: id, force: true }));
@@ -67,26 +72,34 @@ async function run(id: string): Promise<void> {
       `select 1 from agent_instances where task_id = $1 and status in ('PENDING','STARTING','RUNNING')`,
       [id],
     );
-    return rows.length === 0 && (await state(id)) === 'READY';
+    return rows.length === 0 && (await state(world, id)) === 'READY';
   });
 }
 
-async function state(id: string): Promise<string | undefined> {
+async function state({ server }: World, id: string): Promise<string | undefined> {
   const [row] = await query<{ state: string }>(server.database.url, 'select state from workspaces where task_id = $1', [
     id,
   ]);
   return row?.state;
 }
 
-const rescuesOf = async (id: string) =>
+const rescuesOf = async ({ admin }: World, id: string) =>
   (await admin.must<{ rescues: Rescue[] }>(200, 'GET', `/tasks/${id}/rescues`)).rescues;
 
 describe('the workspace of a task', () => {
-  beforeAll(() => open({ OPENAI_API_KEY: SECRET }));
+  let world: World;
+  let server: TestServer;
+  let admin: TestUser;
+  let board: string;
+
+  beforeAll(async () => {
+    world = await open({ OPENAI_API_KEY: SECRET });
+    ({ server, admin, board } = world);
+  });
   afterAll(() => server.dispose());
 
   it('is compared, committed and pushed', async () => {
-    const { id, remote, directory } = await worked();
+    const { id, remote, directory } = await worked(world);
     const diff = await admin.must<Diff>(200, 'GET', `/tasks/${id}/diff`);
     expect(diff.files.map(({ path }) => path)).toEqual(['by-agent.txt']);
     const text = await fetch(`${server.url}/api/v1/tasks/${id}/diff?format=text`, {
@@ -125,7 +138,7 @@ describe('the workspace of a task', () => {
     expect(existsSync(directory)).toBe(false);
     expect((await admin.get(`/tasks/${id}/diff`)).body).toMatchObject({ status: 404, code: 'workspace.not_found' });
     // The next run goes on from the branch.
-    await run(id);
+    await run(world, id);
     expect(readFileSync(join(directory, 'by-agent.txt'), 'utf8')).toBe('by agent\n');
     expect(await admin.must<Diff>(200, 'GET', `/tasks/${id}/diff`)).toMatchObject({ total_files: 1 });
     const { events } = await admin.must<{ events: { action: string }[] }>(200, 'GET', `/audit?subject_id=${id}`);
@@ -137,7 +150,7 @@ describe('the workspace of a task', () => {
     const command = ['sh', '-c', 'echo "two $KEY three" > leak.txt'];
     const environment_vars = { KEY: '${OPENAI_API_KEY}' };
     await admin.createAgentType({ name: 'leaker', runtime: 'process', command, environment_vars });
-    const { id, directory } = await worked({ agent_type: 'leaker' });
+    const { id, directory } = await worked(world, { agent_type: 'leaker' });
     expect(readFileSync(join(directory, 'leak.txt'), 'utf8')).toContain(SECRET);
     writeFileSync(join(directory, 'more.txt'), 'by hand\n');
     const { files } = await admin.must<Diff>(200, 'GET', `/tasks/${id}/diff`);
@@ -154,7 +167,7 @@ describe('the workspace of a task', () => {
   });
 
   it('is rescued when it goes, and comes back', async () => {
-    const { id, directory } = await worked();
+    const { id, directory } = await worked(world);
     new DirtyWorkTree(directory, 42).soil(join(server.directory, 'canary'));
     const before = treeHash(directory);
     const { rescue } = await admin.must<{ rescue: Rescue }>(200, 'DELETE', `/tasks/${id}/workspace`);
@@ -174,11 +187,11 @@ describe('the workspace of a task', () => {
   });
 
   it('is rescued when its task is deleted, for an administrator to give to another task', async () => {
-    const { id, directory } = await worked();
+    const { id, directory } = await worked(world);
     await admin.must(204, 'DELETE', `/tasks/${id}`);
     await server.stop(); // its first round comes with the start
     await server.start();
-    await until('the workspace to go', async () => (await state(id)) === 'REMOVED');
+    await until('the workspace to go', async () => (await state(world, id)) === 'REMOVED');
     expect(existsSync(directory)).toBe(false);
     const { rescues } = await admin.must<{ rescues: Rescue[] }>(200, 'GET', `/rescues?task_id=${id}`);
     expect(rescues).toMatchObject([{ reason: 'task_deleted' }]);
@@ -195,8 +208,8 @@ describe('the workspace of a task', () => {
   });
 
   it('goes when nobody has used it for the retention time', async () => {
-    const { id } = await worked();
-    const kept = await worked();
+    const { id } = await worked(world);
+    const kept = await worked(world);
     await query(
       server.database.url,
       `update workspaces set last_used_at = now() - interval '31 days' where task_id = $1`,
@@ -204,9 +217,9 @@ describe('the workspace of a task', () => {
     );
     await server.stop();
     await server.start();
-    await until('the workspace to go', async () => (await state(id)) === 'REMOVED');
-    expect(await rescuesOf(id)).toMatchObject([{ reason: 'retention' }]);
-    expect(await state(kept.id)).toBe('READY');
+    await until('the workspace to go', async () => (await state(world, id)) === 'REMOVED');
+    expect(await rescuesOf(world, id)).toMatchObject([{ reason: 'retention' }]);
+    expect(await state(world, kept.id)).toBe('READY');
     const list = () =>
       admin.must<{ workspaces: { task_id: string; size_bytes: number | null }[] }>(
         200,
@@ -220,7 +233,7 @@ describe('the workspace of a task', () => {
   });
 
   it('stays when what is in it can not be saved', async () => {
-    const { id, directory } = await worked();
+    const { id, directory } = await worked(world);
     const scratch = join(server.home, 'git/scratch');
     rmSync(scratch, { recursive: true, force: true });
     writeFileSync(scratch, 'in the way');
@@ -229,13 +242,13 @@ describe('the workspace of a task', () => {
       code: 'workspace.rescue_failed',
     });
     expect(existsSync(join(directory, 'by-agent.txt'))).toBe(true);
-    expect(await state(id)).toBe('READY');
+    expect(await state(world, id)).toBe('READY');
     rmSync(scratch);
     await admin.must(200, 'DELETE', `/tasks/${id}/workspace`);
   });
 
   it('stays with work that a rescue can not keep, until somebody asks', async () => {
-    const { id, directory } = await worked();
+    const { id, directory } = await worked(world);
     writeFileSync(join(directory, 'disk.img'), '');
     truncateSync(join(directory, 'disk.img'), 1024 ** 4);
     const old = `update workspaces set last_used_at = now() - interval '31 days' where task_id = $1`;
@@ -243,30 +256,30 @@ describe('the workspace of a task', () => {
     await server.stop();
     await server.start();
     await until('the server to say so', () => server.log.includes('a workspace stays'));
-    expect(await state(id)).toBe('READY');
+    expect(await state(world, id)).toBe('READY');
     expect(existsSync(join(directory, 'disk.img'))).toBe(true);
-    expect(await rescuesOf(id)).toEqual([]);
+    expect(await rescuesOf(world, id)).toEqual([]);
     const { rescue } = await admin.must<{ rescue: Rescue }>(200, 'DELETE', `/tasks/${id}/workspace`);
     expect(rescue.left_out.map(({ path }) => path)).toEqual(['disk.img']);
     expect(existsSync(directory)).toBe(false);
   });
 
   it('comes back once, whoever asks at the same time', async () => {
-    const { id, directory } = await worked();
+    const { id, directory } = await worked(world);
     new DirtyWorkTree(directory, 77).soil(join(server.directory, 'canary'));
     const before = treeHash(directory);
     const { rescue } = await admin.must<{ rescue: Rescue }>(200, 'DELETE', `/tasks/${id}/workspace`);
     const answers = await Promise.all([1, 2, 3].map(() => admin.post(`/rescues/${rescue.id}/restore`, {})));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(treeHash(directory)).toBe(before);
-    expect(await state(id)).toBe('READY');
+    expect(await state(world, id)).toBe('READY');
   });
 
   it('comes back before a run or not at all', async () => {
-    const { id, directory } = await worked();
+    const { id, directory } = await worked(world);
     writeFileSync(join(directory, 'mine'), 'mine');
     const { rescue } = await admin.must<{ rescue: Rescue }>(200, 'DELETE', `/tasks/${id}/workspace`);
-    const [restored] = await Promise.all([admin.post(`/rescues/${rescue.id}/restore`, {}), run(id)]);
+    const [restored] = await Promise.all([admin.post(`/rescues/${rescue.id}/restore`, {}), run(world, id)]);
     if (restored.status === 200) expect(readFileSync(join(directory, 'mine'), 'utf8')).toBe('mine');
     else {
       expect(restored.body).toMatchObject({ status: 409 });
@@ -279,7 +292,7 @@ describe('the workspace of a task', () => {
   });
 
   it('is committed before it goes or not at all', async () => {
-    const { id, directory } = await worked();
+    const { id, directory } = await worked(world);
     const before = treeHash(directory);
     const [committed, removed] = await Promise.all([
       admin.post<{ code?: string }>(`/tasks/${id}/commit`, {}),
@@ -297,7 +310,7 @@ describe('the workspace of a task', () => {
     const { id } = await admin.createTask(board, { agent_type: 'sleeper' });
     await admin.must(202, 'POST', `/orchestrator/tasks/${id}/start`, {});
     await admin.untilRun(id, ['RUNNING']);
-    await until('the workspace', async () => (await state(id)) === 'READY');
+    await until('the workspace', async () => (await state(world, id)) === 'READY');
     expect((await admin.post(`/tasks/${id}/commit`, {})).body).toMatchObject({ status: 409, code: 'run.live' });
     expect((await admin.delete(`/tasks/${id}/workspace`)).body).toMatchObject({ status: 409, code: 'run.live' });
     await admin.must(200, 'GET', `/tasks/${id}/diff`);
@@ -309,13 +322,18 @@ describe('the workspace of a task', () => {
 });
 
 describe('the budget of workspaces', () => {
-  beforeAll(() => open({ KANDEV_WORKSPACE_BUDGET_BYTES: '12000000' }));
-  afterAll(() => server.dispose());
+  let world: World;
+
+  beforeAll(async () => {
+    world = await open({ KANDEV_WORKSPACE_BUDGET_BYTES: '12000000' });
+  });
+  afterAll(() => world.server.dispose());
 
   it('takes the longest unused first', async () => {
+    const { server } = world;
     const ids: string[] = [];
     for (const hours of [1, 3, 2]) {
-      const { id, directory } = await worked();
+      const { id, directory } = await worked(world);
       writeFileSync(join(directory, 'large'), Buffer.alloc(8_000_000, id));
       const old = `update workspaces set measured_at = null, last_used_at = now() - make_interval(hours => $2::int)
         where task_id = $1`;
@@ -325,36 +343,39 @@ describe('the budget of workspaces', () => {
     await server.stop();
     await server.start();
     const [first, second, third] = [ids[1]!, ids[2]!, ids[0]!];
-    await until('two workspaces to go', async () => (await state(second)) === 'REMOVED');
+    await until('two workspaces to go', async () => (await state(world, second)) === 'REMOVED');
     const gone = `select task_id from workspaces where removed_at is not null order by removed_at`;
     const rows = await query<{ task_id: string }>(server.database.url, gone);
     expect(rows.map(({ task_id }) => task_id)).toEqual([first, second]);
-    expect(await rescuesOf(first)).toMatchObject([{ reason: 'budget' }]);
-    expect(await state(third)).toBe('READY');
+    expect(await rescuesOf(world, first)).toMatchObject([{ reason: 'budget' }]);
+    expect(await state(world, third)).toBe('READY');
   });
 });
 
-describe('a server that is killed', () => {
+// Some at the same time: each has a server of its own.
+describe.concurrent('a server that is killed', () => {
   it.each(WORKSPACE_FAULT_POINTS)('at %s loses nothing and doubles nothing', async (point) => {
-    await open({ KANDEV_FAULT_POINT: point });
+    const world = await open({ KANDEV_FAULT_POINT: point });
+    const { server, admin } = world;
     try {
-      const { id, directory } = await worked();
+      const { id, directory } = await worked(world);
       new DirtyWorkTree(directory, 4711).soil(join(server.directory, 'canary'));
       const before = treeHash(directory);
       await admin.delete(`/tasks/${id}/workspace`).catch(() => undefined);
       if (point.startsWith('restore')) {
-        const [rescue] = await rescuesOf(id);
+        const [rescue] = await rescuesOf(world, id);
         await admin.post(`/rescues/${rescue!.id}/restore`, {}).catch(() => undefined);
       }
       expect(await server.ended()).toBe('SIGKILL');
       server.clear('KANDEV_FAULT_POINT');
       await server.start();
-      if (!point.startsWith('restore')) await until('the removal to end', async () => (await state(id)) === 'REMOVED');
-      const rescues = await rescuesOf(id);
+      if (!point.startsWith('restore'))
+        await until('the removal to end', async () => (await state(world, id)) === 'REMOVED');
+      const rescues = await rescuesOf(world, id);
       expect(rescues).toHaveLength(1);
       await admin.must(200, 'POST', `/rescues/${rescues[0]!.id}/restore`, {});
       expect(treeHash(directory)).toBe(before);
-      expect(await state(id)).toBe('READY');
+      expect(await state(world, id)).toBe('READY');
       rmSync(directory, { recursive: true });
       mkdirSync(directory);
     } finally {

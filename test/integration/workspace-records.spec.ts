@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { QueryBus } from '@nestjs/cqrs';
 import type { Config } from '../../src/common/config/config.js';
 import type { WorkspaceRow } from '../../src/modules/agent/app/agent-rows.js';
 import { WorkspaceRecords } from '../../src/modules/agent/app/workspace-records.js';
+import type { IsHostUpQuery } from '../../src/modules/orchestrator/contracts/host.queries.js';
 import { DomainError } from '../../src/common/errors/domain-error.js';
 import { query } from '../support/database.js';
 import { openTestDatabase, type TestDatabase } from '../support/orm.js';
@@ -18,12 +20,16 @@ const removals = {
   },
 };
 
+/** Hosts that are up. */
+const up = new Set<string>();
+const hosts = { execute: ({ host_id }: IsHostUpQuery) => Promise.resolve(up.has(host_id)) } as unknown as QueryBus;
+
 let database: TestDatabase;
 let records: WorkspaceRecords;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  records = new WorkspaceRecords({ host_id: HOST } as Config, database.transactions, removals);
+  records = new WorkspaceRecords({ host_id: HOST } as Config, database.transactions, hosts, removals);
 });
 afterAll(() => database.close());
 

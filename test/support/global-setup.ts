@@ -1,6 +1,8 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { TestProject } from 'vitest/node';
 import { buildDemoImage, engineAnswers } from '../../scripts/build-demo-image.mjs';
@@ -8,6 +10,7 @@ import { migrations } from '../../migrations/index.js';
 import { startEmbeddedPostgres } from '../../src/common/persistence/embedded-postgres/embedded-postgres.js';
 import { migrate, ormOptions } from '../../src/common/persistence/orm.js';
 import { TEMPLATE } from './database.js';
+import { MAIN } from './server.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -23,6 +26,7 @@ export async function setup(project: TestProject): Promise<void> {
   if (await engineAnswers()) await buildDemoImage(); // what tests run their agents in; some milliseconds when it is there
   const directory = mkdtempSync(join(tmpdir(), 'kandev-test-postgres-'));
   chmodSync(directory, 0o755); // the database may run under another account
+  const warm = warmUp(join(directory, 'compiled'));
   const postgres = await startEmbeddedPostgres({ directory, log: () => undefined });
   const orm = await MikroORM.init(
     ormOptions(postgres.url, [], migrations, 2, { discovery: { warnWhenNoEntities: false } }),
@@ -34,6 +38,7 @@ export async function setup(project: TestProject): Promise<void> {
   await migrate(template);
   await Promise.all([orm.close(), template.close()]);
   project.provide('postgresUrl', postgres.url);
+  await warm;
   cleanUp = async () => {
     await postgres.stop();
     if (!postgres.dataDirectory.startsWith(directory))
@@ -42,7 +47,15 @@ export async function setup(project: TestProject): Promise<void> {
   };
 }
 
+/** Has Node keep what it compiles of the server: hundreds of servers start in a run, and each takes a tenth less time. */
+async function warmUp(cache: string): Promise<void> {
+  if (!existsSync(MAIN)) return; // who needs it will say so
+  process.env['NODE_COMPILE_CACHE'] = cache; // the tests' processes have it from us
+  await promisify(execFile)(process.execPath, ['--enable-source-maps', MAIN, '--help']);
+}
+
 export async function teardown(): Promise<void> {
+  delete process.env['NODE_COMPILE_CACHE'];
   await cleanUp();
 }
 

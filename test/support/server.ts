@@ -11,6 +11,9 @@ import { until } from './until.js';
 /** The built server. */
 export const MAIN = join(import.meta.dirname, '../../dist/src/main.js');
 
+/** A start takes two seconds of a core; there may be many who want one. */
+const START_LIMIT_MS = 60_000;
+
 /** The built server as a process of its own, with a home and a database of its own. */
 export class TestServer {
   private child: ChildProcess | undefined;
@@ -28,7 +31,10 @@ export class TestServer {
     const directory = mkdtempSync(join(tmpdir(), 'kandev-test-'));
     chmodSync(directory, 0o711);
     const server = new TestServer(directory, await createDatabase(), env);
-    await server.start();
+    await server.start().catch(async (error: unknown) => {
+      await server.dispose();
+      throw error;
+    });
     return server;
   }
 
@@ -67,20 +73,24 @@ export class TestServer {
         // Tests ask again and again, all from one address. Those of the limits set their own.
         RATE_LIMIT_PER_MINUTE: '0',
         RATE_LIMIT_ANONYMOUS_PER_MINUTE: '0',
-        ...(process.env['DOCKER_HOST'] ? { DOCKER_HOST: process.env['DOCKER_HOST'] } : {}),
+        ...ofOurs('DOCKER_HOST', 'NODE_COMPILE_CACHE'),
         ...this.env,
       },
     });
     closeSync(output);
     this.child = child;
-    this.url = await until('the server to listen', () => {
-      if (child.exitCode !== null) throw new Error(`the server has ended:\n${this.log}`);
-      const { url, pid } = JSON.parse(readFileSync(join(this.home, 'server.json'), 'utf8')) as {
-        url: string;
-        pid: number;
-      };
-      return pid === child.pid && url;
-    });
+    this.url = await until(
+      'the server to listen',
+      () => {
+        if (child.exitCode !== null) throw new Error(`the server has ended:\n${this.log}`);
+        const { url, pid } = JSON.parse(readFileSync(join(this.home, 'server.json'), 'utf8')) as {
+          url: string;
+          pid: number;
+        };
+        return pid === child.pid && url;
+      },
+      START_LIMIT_MS,
+    );
   }
 
   /** A clean end by SIGTERM; returns the exit code. */
@@ -124,4 +134,9 @@ export class TestServer {
     child.kill(signal);
     return ended;
   }
+}
+
+/** Those of our own settings that a server under test has as well. */
+function ofOurs(...names: string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }

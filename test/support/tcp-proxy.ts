@@ -11,8 +11,8 @@ export interface Wire {
 
 /** A TCP proxy on 127.0.0.1, whose other end may move, be away, and be cut off. */
 export class TcpProxy {
-  /** Made for each new connection; `cut` ends both of its sides at once. */
-  wire: (cut: () => void) => Wire = () => ({ up: (bytes) => bytes, down: (bytes) => bytes });
+  /** Made for each new connection; `cut` ends both of its sides at once, `ended` resolves when somebody has. */
+  wire: (cut: () => void, ended: Promise<void>) => Wire = () => ({ up: (bytes) => bytes, down: (bytes) => bytes });
   private readonly pairs = new Set<() => void>();
 
   private constructor(
@@ -55,13 +55,15 @@ export class TcpProxy {
       return;
     }
     const server = connect(target, '127.0.0.1');
+    const ended = Promise.withResolvers<void>();
     const cut = (): void => {
       this.pairs.delete(cut);
+      ended.resolve();
       client.destroy();
       server.destroy();
     };
     this.pairs.add(cut);
-    const wire = this.wire(cut);
+    const wire = this.wire(cut, ended.promise);
     client.setNoDelay(true).on('error', cut).on('close', cut);
     server.setNoDelay(true).on('error', cut).on('close', cut);
     client.on('data', (bytes) => pass(wire.up(bytes), server, client));

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 /**
  * Passes on, within this process, that somebody sees less than before, or more: a membership or a board is no more, or
  * a membership is new. Listeners are called at once: whoever tells after the commit has everybody told before the
- * answer goes out. Other processes learn of it by looking again.
+ * answer goes out. Other processes are told by PostgreSQL, and look again by themselves.
  */
 @Injectable()
 export class AccessNews {

@@ -7,6 +7,7 @@ import type { DomainEvent } from '../bus/contracts.js';
 import { OutboxEvent, type OutboxEventSchema } from '../bus/outbox-event.entity.js';
 import { WakeUp } from '../bus/wake-up.js';
 import { Fence } from './fence.js';
+import { UrgentConnection } from './urgent-connection.js';
 
 /** A statement was prepared on another connection than it is run on: something between us and PostgreSQL shares them. */
 const UNKNOWN_STATEMENT = new Set(['26000', '42P05']);
@@ -102,8 +103,11 @@ export class Transactions {
   private readonly names = new Map<string, string>();
   private mayPrepare = true;
   private readonly fence = new Fence();
+  private readonly line: UrgentConnection;
 
-  constructor(private readonly orm: MikroORM) {}
+  constructor(private readonly orm: MikroORM) {
+    this.line = new UrgentConnection(orm);
+  }
 
   /** Runs `work` in a transaction, flushes, commits, then runs the after-commit hooks. */
   async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -118,6 +122,11 @@ export class Transactions {
       });
     tx?.committed();
     return result;
+  }
+
+  /** Ends what is not the pool's own. Called once, when nobody sends anything any more. */
+  async close(): Promise<void> {
+    await this.line.close();
   }
 
   /** Typed SQL outside any transaction: for reads, and for single statements. Costs nothing: it is the pool's own. */
@@ -142,6 +151,15 @@ export class Transactions {
       this.mayPrepare = false;
       return (await pool.query(query)).rows as T[];
     }
+  }
+
+  /**
+   * One statement that others count on being in time, such as a heartbeat: on a connection that nobody else uses, and
+   * given up with it after {@link URGENT_MS}; see {@link UrgentConnection}.
+   * @throws Error of a database that is away; nobody knows then whether it was run
+   */
+  urgent<T>(statement: CompiledQuery<T>): Promise<T[]> {
+    return this.line.run(statement);
   }
 
   /** Reads that may cost much, on one connection; see {@link Fence}. @throws DomainError `request.too_slow` (unavailable) */

@@ -12,6 +12,7 @@ export const FAILURE_CODES = [
   'agent.output_truncated',
   'agent.stopped',
   'agent.lost',
+  'agent.unreachable',
   'agent.environment',
   'image.unavailable',
   'container.start_failed',

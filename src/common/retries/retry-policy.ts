@@ -12,8 +12,9 @@ export interface RetryPolicy {
   retry_on: FailureCode[] | null;
 }
 
-/** What can be tried again: anything but what a user has stopped, and what would end at the same budget. */
-export const RETRYABLE_CODES = FAILURE_CODES.filter((code) => code !== 'agent.stopped' && code !== 'budget.exceeded');
+/** Anything but these can be tried again: what a user has stopped, and what would end at the same budget. */
+const NEVER_AGAIN: readonly FailureCode[] = ['agent.stopped', 'agent.unreachable', 'budget.exceeded'];
+export const RETRYABLE_CODES = FAILURE_CODES.filter((code) => !NEVER_AGAIN.includes(code));
 
 /** More attempts than this are a loop, not patience. */
 export const MAX_ATTEMPTS = { min: 1, max: 100 } as const;

@@ -59,10 +59,14 @@ import { GetDiskHandler } from './app/disk.queries.js';
 import { GetLaunchProgressHandler } from './app/launch-progress.query.js';
 import { HostPlaces } from './app/host-places.js';
 import { AnnounceRetryHandler } from './app/announce-retry.js';
+import { FreezeAgentsHandler } from './app/freeze-agents.js';
 import { CanHoldAgentHandler, HoldAgentHandler } from './app/hold-agent.js';
+import { LeftAgents } from './app/left-agents.js';
+import { FindLeftAgentsHandler } from './app/left-agents.query.js';
 import { InstanceCondition } from './app/instance-condition.js';
 import { GetEngineHandler } from './app/engine.queries.js';
 import { InstanceJournal } from './app/instance-journal.js';
+import { LaunchJournal } from './app/launch-journal.js';
 import { GetInstanceHandler, ListInstancesHandler, ListTaskInstancesHandler } from './app/instance.queries.js';
 import { LaunchAgentHandler } from './app/launch-agent.js';
 import { LaunchSpecs } from './app/launch-spec.js';
@@ -160,6 +164,7 @@ export const agentEntities = [
       MessageLog,
       Redactors,
       InstanceJournal,
+      LaunchJournal,
       ...[ArtifactSources, ArtifactGatherer, ArtifactCollector, ResultArtifacts],
       LaunchSpecs,
       TaskLocks,
@@ -172,6 +177,7 @@ export const agentEntities = [
       ...[DeletedTasks, DeletedArtifacts, TornCopies],
     ],
     ...[AgentMetrics, InstanceCondition, AgentLooks, UsageSampler, HoldAgentHandler, CanHoldAgentHandler],
+    ...[FreezeAgentsHandler, LeftAgents, FindLeftAgentsHandler],
     ...[DeclareAgentLostHandler, HostPlaces],
     AnnounceRetryHandler,
     ...[LaunchAgentHandler, StopAgentHandler, StopInstanceHandler, ReleaseAgentHandler],

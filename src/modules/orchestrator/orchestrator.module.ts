@@ -27,7 +27,7 @@ import { RunTerms } from './app/run-terms.js';
 import { DispatchSignal } from './app/dispatch-signal.js';
 import { DrainHostHandler } from './app/drain-host.js';
 import { RunHolds } from './app/hold-run.js';
-import { FindHostNameHandler, GetHostHandler, ListHostsHandler } from './app/host.queries.js';
+import { FindHostNameHandler, GetHostHandler, IsHostUpHandler, ListHostsHandler } from './app/host.queries.js';
 import { LostHosts } from './app/lost-hosts.js';
 import { LostRuns } from './app/lost-runs.js';
 import { RemoveHostHandler } from './app/remove-host.js';
@@ -53,6 +53,7 @@ import { RunPriorities } from './app/run-priorities.js';
 import { RunNews } from './app/run-news.js';
 import { RunWishes } from './app/run-wishes.js';
 import { RunWaits } from './app/run-waits.js';
+import { SelfFence } from './app/self-fence.js';
 import { FindRunHandler, FindTasksWithLiveRunHandler, ListRunsHandler } from './app/run.queries.js';
 import { RunStarts, StartRunHandler } from './app/start-run.js';
 import { StopRunHandler } from './app/stop-run.js';
@@ -62,6 +63,7 @@ import { WaitReasons } from './app/wait-reasons.js';
 import { AgentHost } from './domain/agent-host.entity.js';
 import { AgentTypeNeeds } from './domain/agent-type-needs.entity.js';
 import { Budget } from './domain/budget.entity.js';
+import { QueueKeeperBeat } from './domain/queue-keeper.entity.js';
 import { BoardShare, UserShare } from './domain/queue-share.entity.js';
 import { RunAttempt } from './domain/run-attempt.entity.js';
 import { Run } from './domain/run.entity.js';
@@ -76,6 +78,7 @@ export const orchestratorEntities = [
   AgentTypeNeeds,
   BoardShare,
   UserShare,
+  QueueKeeperBeat,
 ];
 
 /** Runs: queue, waiting, dispatch, leases, reconciliation. */
@@ -99,8 +102,8 @@ export const orchestratorEntities = [
     ...[RunClaims, RunSync, RunPlaces, RunWaits, RunPriorities, LaunchGate, RunHolds, HoldWishes, RunDriver],
     ...[ThisHost, QueueUpkeep, QueueKeeper, RunNews],
     ...[DispatchRoom, RunWishes, LostRuns, LostHosts],
-    ...[DrainHostHandler, RemoveHostHandler, ListHostsHandler, GetHostHandler, FindHostNameHandler],
-    ...[RunDispatcher, RunKeeper, RunAutomation, WaitReasons, RunMetrics],
+    ...[DrainHostHandler, RemoveHostHandler, ListHostsHandler, GetHostHandler, FindHostNameHandler, IsHostUpHandler],
+    ...[RunDispatcher, SelfFence, RunKeeper, RunAutomation, WaitReasons, RunMetrics],
     ...[AttemptEnds, RetryNews, RunTerms, RunStarts, ListAttemptsHandler, DeadLetters, ListDeadLettersHandler],
     ...[RedriveDeadLetterHandler, RedriveDeadLettersHandler, DismissDeadLetterHandler],
     ...[StartRunHandler, StopRunHandler, PauseRunHandler, ResumeRunHandler],

@@ -22,7 +22,9 @@ import { BulkTasksHandler } from './app/bulk-tasks.js';
 import { DeleteBoardHandler } from './app/delete-board.js';
 import { DeleteTaskHandler } from './app/delete-task.js';
 import { FindDependentsHandler, FindOpenDependenciesHandler } from './app/dependencies.queries.js';
+import { DispatchTaskHandler } from './app/dispatch-task.js';
 import { LiveRuns } from './app/live-runs.js';
+import { FindHeldTasksHandler } from './app/held-tasks.query.js';
 import { FindLostGrantsHandler } from './app/lost-grants.query.js';
 import { MoveTaskHandler, ReopenTaskHandler } from './app/move-task.js';
 import { CreateTaskHandler, UpdateTaskHandler } from './app/task.crud.js';
@@ -46,7 +48,7 @@ const commandHandlers = [
   ...[CreateBoardHandler, UpdateBoardHandler, DeleteBoardHandler, SetWipLimitsHandler],
   ...[SetBoardMemberHandler, RemoveBoardMemberHandler],
   ...[CreateTaskHandler, UpdateTaskHandler, DeleteTaskHandler],
-  ...[MoveTaskHandler, ReopenTaskHandler, ApplyRunToTaskHandler, SettleRunHandler],
+  ...[MoveTaskHandler, ReopenTaskHandler, ApplyRunToTaskHandler, DispatchTaskHandler, SettleRunHandler],
   ...[ArchiveTaskHandler, BulkTasksHandler],
 ];
 
@@ -54,7 +56,7 @@ const queryHandlers = [
   ...[GetBoardHandler, ListBoardsHandler, AuthorizeBoardHandler, ListVisibleBoardsHandler, ListBoardMembersHandler],
   ...[ReadTaskHandler, GetTaskHandler, FindVisibleTasksHandler, ListTasksHandler, ListTaskEventsHandler],
   ...[FindOpenDependenciesHandler, FindDependentsHandler, FindLostGrantsHandler],
-  ...[FindWipBlocksHandler, FindWipRoomHandler, FindBoardNamesHandler],
+  ...[FindWipBlocksHandler, FindWipRoomHandler, FindHeldTasksHandler, FindBoardNamesHandler],
 ];
 
 /** Boards, the cards on them, and their history. */

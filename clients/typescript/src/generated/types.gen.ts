@@ -1294,7 +1294,7 @@ export type OrchestratorStatus = {
     degraded: Array<string>;
 };
 
-export type ParkReason = 'back_off' | 'retry_after' | 'budget';
+export type ParkReason = 'back_off' | 'retry_after' | 'budget' | 'agent_left';
 
 export type PostedMessages = {
     /**
@@ -1384,6 +1384,10 @@ export type QueuedCounts = {
      * Waiting for a budget.
      */
     budget: number;
+    /**
+     * Waiting until an earlier agent of their task that nobody can reach is gone.
+     */
+    agent_left: number;
 };
 
 export type QueuedTask = {
@@ -1765,7 +1769,7 @@ export type RunStatus = {
     run_id: string | null;
     run_state: RunState | null;
     /**
-     * What a run that is queued or being started waits for; null when it does not, or there is no run.
+     * What a run waits for that is queued, being started, or on a host whose engine is away; null when it does not.
      */
     waiting_for: WaitingFor | null;
     /**
@@ -2458,20 +2462,22 @@ export type UserRole = 'admin' | 'member';
 
 /**
  * Of a queued run: `dependencies`: tasks that are not completed; `wip_limit`: its board's column is full; `back_off`:
- * its last attempt failed; `retry_after`: a provider has asked for a pause; `budget`: one is used up; `limit`: as many
+ * its last attempt failed; `retry_after`: a provider has asked for a pause; `budget`: one is used up;
+ * `agent_left`: an earlier agent of its task can't be reached and may still be at work; `limit`: as many
  * runs as may hold a place; `host`: no host takes it; `disk`: the hosts' disks are nearly full; `queue`: nothing but
  * its turn. Of one that is being started: `preparation` of its workspace, `clone` of its repository, `image_pull`,
- * `launch` of its agent.
+ * `launch` of its agent. Of any that a host has: `engine`: its container engine does not answer.
  */
-export type WaitReason = 'dependencies' | 'wip_limit' | 'back_off' | 'retry_after' | 'budget' | 'limit' | 'host' | 'disk' | 'queue' | 'preparation' | 'clone' | 'image_pull' | 'launch';
+export type WaitReason = 'dependencies' | 'wip_limit' | 'back_off' | 'retry_after' | 'budget' | 'agent_left' | 'limit' | 'host' | 'disk' | 'queue' | 'preparation' | 'clone' | 'image_pull' | 'launch' | 'engine';
 
 export type WaitingFor = {
     /**
      * Of a queued run: `dependencies`: tasks that are not completed; `wip_limit`: its board's column is full; `back_off`:
-     * its last attempt failed; `retry_after`: a provider has asked for a pause; `budget`: one is used up; `limit`: as many
+     * its last attempt failed; `retry_after`: a provider has asked for a pause; `budget`: one is used up;
+     * `agent_left`: an earlier agent of its task can't be reached and may still be at work; `limit`: as many
      * runs as may hold a place; `host`: no host takes it; `disk`: the hosts' disks are nearly full; `queue`: nothing but
      * its turn. Of one that is being started: `preparation` of its workspace, `clone` of its repository, `image_pull`,
-     * `launch` of its agent.
+     * `launch` of its agent. Of any that a host has: `engine`: its container engine does not answer.
      */
     reason: WaitReason;
     /**
@@ -2487,7 +2493,7 @@ export type WaitingFor = {
      */
     column: AwaitedColumn | null;
     /**
-     * Of `back_off`, `retry_after` and `budget`: when it goes back into the queue.
+     * Of `back_off`, `retry_after`, `budget` and `agent_left`: when it goes back into the queue.
      */
     until: string | null;
     /**

@@ -7,6 +7,8 @@ import type { AgentDB } from './agent-rows.js';
 import { InstanceCondition } from './instance-condition.js';
 
 const AT_ONCE = 4; // an engine answers so many as fast as one
+/** Docker counts once a second, and lets who asks wait for that; nobody works meanwhile. */
+const COUNT_MS = 1_000;
 const DISK_MS = 30_000; // where a disk has to be measured, every file of it is looked at
 const DISK_SHARE = 20; // and that takes at most a twentieth of the time
 
@@ -55,6 +57,11 @@ export class AgentLooks {
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
     return sampled;
+  }
+
+  /** How much of the time for so many looks may have been waiting alone, in ms. */
+  waitedMs(agents: readonly Looked[]): number {
+    return Math.ceil(agents.filter(({ runtime }) => runtime === 'docker').length / AT_ONCE) * COUNT_MS;
   }
 
   private async look(agent: Looked): Promise<ResourceUsage | null> {

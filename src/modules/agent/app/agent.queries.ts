@@ -14,6 +14,7 @@ import {
   type StartableAgentType,
 } from '../contracts/agent.queries.js';
 import type { AgentInstanceView } from '../contracts/agent.types.js';
+import { needsOf } from './agent-needs.query.js';
 import { type AgentDB, toView } from './agent-rows.js';
 
 @QueryHandler(FindAttemptAgentQuery)
@@ -61,7 +62,7 @@ export class GetStartableAgentTypeHandler implements IQueryHandler<GetStartableA
     const type = await this.transactions
       .kysely<AgentDB>()
       .selectFrom('agent_types')
-      .select(['name', 'runtime', 'protocol', 'enabled', 'retry_policy'])
+      .select(['name', 'runtime', 'protocol', 'enabled', 'retry_policy', 'default_resources', 'host_labels'])
       .where('name', '=', name)
       .executeTakeFirst();
     if (!type) throw notFound('agent type');
@@ -85,7 +86,7 @@ export class GetStartableAgentTypeHandler implements IQueryHandler<GetStartableA
         'This server does not run agents without a container (KANDEV_ALLOW_PROCESS_RUNTIME).',
       );
     }
-    return type;
+    return { ...type, needs: needsOf(type) };
   }
 }
 

@@ -1,15 +1,20 @@
 import { faultPoint } from '../../../common/ops/fault-points.js';
 import type { AttemptTask } from '../contracts/agent.commands.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
-import type { ContainerRuntime, LaunchSpec, ProgressReport } from '../domain/container-runtime.js';
+import type { ContainerRuntime, LaunchSpec, PreparedImage, ProgressReport } from '../domain/container-runtime.js';
 import type { Granted } from '../domain/credentials.js';
 import { AttemptFailure } from '../domain/outcome.js';
+import type { SandboxReport } from '../domain/sandbox.js';
 import type { LaunchPart } from './agent-metrics.js';
 import type { AttemptTools } from './attempt-tools.js';
 import type { Claim } from './instance-lock.js';
 import { ProgressTeller } from './progress-teller.js';
 
-/** From an attempt's row to the agent's first instruction; again after a kill at any point: what is missing. */
+/**
+ * From an attempt's row to the agent's first instruction; again after a kill at any point: what is missing. The row says
+ * that the agent runs before the gate is opened, so that its output is waited for by then; one whose server was killed
+ * in between is let through by the next one.
+ */
 export class AttemptLaunch {
   constructor(
     private readonly claim: Claim,
@@ -28,15 +33,22 @@ export class AttemptLaunch {
   }
 
   /**
-   * For an agent that was launched before: what lives in this process for it is opened again; one that was looked at and
-   * perhaps not let through yet is let through. Nothing is prepared again where an agent may be at work.
+   * For an agent that was launched before: what lives in this process for it is opened again. Nothing is prepared again
+   * where an agent may be at work.
    * @throws AttemptFailure; Fenced
    */
-  async goOn(instance: AgentInstance, signal: AbortSignal): Promise<void> {
-    const { status, id, sandbox } = instance;
+  async goOn(instance: AgentInstance): Promise<void> {
+    const { status, sandbox } = instance;
     if (status === 'STARTING' && sandbox && sandbox.differences.length > 0) throw mismatch(sandbox.differences);
     await this.tools.supplies.reopen(instance, this.refused);
-    if (status === 'STARTING' && !signal.aborted) await this.runtime.begin(id);
+    await this.tools.journal.started(this.claim);
+  }
+
+  /** Lets one through that is ready. @throws AttemptFailure; the signal's reason */
+  async open(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    await this.runtime.begin(this.claim.agent_id);
+    faultPoint('container.begun');
   }
 
   /** Told in the stream, so that people see why an agent can't do what it wants. */
@@ -56,24 +68,27 @@ export class AttemptLaunch {
     );
   }
 
-  /** All of it, as far as the agent's first instruction. @throws AttemptFailure; Fenced; the signal's reason */
+  /** All of it, as far as the gate. @throws AttemptFailure; Fenced; the signal's reason */
   async launch(instance: AgentInstance, signal: AbortSignal): Promise<void> {
-    const { journal, supplies, metrics } = this.tools;
+    const { journal, launches, supplies, metrics } = this.tools;
     signal.throwIfAborted();
-    await journal.preparing(this.claim);
+    if (instance.status === 'PENDING') {
+      await journal.preparing(this.claim);
+      instance.apply('prepare', new Date());
+    }
+    const here = instance.image_id == null ? this.runtime.findImage(instance.image_name) : null; // meanwhile
     const { spec, granted } = await this.prepare(instance, 'preparation', (report) =>
       supplies.prepare(instance, this.task, { report, refused: this.refused }, signal),
     );
-    if (instance.image_id == null) {
-      const { image_id, image_digest } = await this.prepare(instance, 'image', (report) =>
-        this.runtime.prepareImage(instance.image_name, report, signal),
-      );
-      Object.assign(instance, { image_id, image_digest });
-      await journal.record(this.claim, { image_id, image_digest });
+    if (here !== null) {
+      const image = await this.prepare(instance, 'image', async (report): Promise<PreparedImage> => {
+        return (await here) ?? this.runtime.prepareImage(instance.image_name, report, signal);
+      });
+      await launches.resolved(this.claim, instance, image);
     }
     faultPoint('image.resolved');
     spec.image_id = instance.image_id ?? null;
-    await metrics.timed(instance.agent_type, 'launch', () => this.begin(spec, granted, signal));
+    await metrics.timed(instance.agent_type, 'launch', () => this.begin(instance, { spec, granted }, signal));
   }
 
   /** One part of the preparation, measured; what it reports is told before it is over. */
@@ -91,33 +106,37 @@ export class AttemptLaunch {
     }
   }
 
-  /** Ends the attempt of a container that is not confined as it has to be; before its start by the engine's word alone. */
-  private async verify(spec: LaunchSpec, signal: AbortSignal): Promise<void> {
-    const sandbox = await this.runtime.verify(spec);
-    if (!sandbox) return;
-    const { probe, differences } = sandbox;
-    if (probe || differences.length > 0) await this.tools.journal.record(this.claim, { sandbox });
+  /** Ends the attempt of a container that is not confined as it has to be. */
+  private async judge(sandbox: SandboxReport | null, signal: AbortSignal): Promise<void> {
+    const isWrong = sandbox !== null && sandbox.differences.length > 0;
+    if (isWrong) await this.tools.journal.record(this.claim, { sandbox });
     signal.throwIfAborted(); // one that was stopped at the gate has an end of its own
-    if (differences.length > 0) throw mismatch(differences);
+    if (isWrong) throw mismatch(sandbox.differences);
   }
 
-  /** From a container that is made to the agent's first instruction. */
-  private async begin(spec: LaunchSpec, granted: Granted, signal: AbortSignal): Promise<void> {
-    const { journal } = this.tools;
+  /** From what is prepared to a container at the gate that is as it has to be, as its row says then. */
+  private async begin(
+    instance: AgentInstance,
+    { spec, granted }: { spec: LaunchSpec; granted: Granted },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { launches } = this.tools;
+    signal.throwIfAborted();
     const created = await this.runtime.create(spec);
     faultPoint('container.created');
     signal.throwIfAborted();
-    // The last fence before the agent runs.
-    await journal.created(this.claim, created, granted);
+    // What runs first, and with which rights, is looked at before anything runs: by the engine's word alone.
+    const shown = this.runtime.verify(spec);
+    shown.catch(() => undefined); // awaited below
+    await launches.created(this.claim, instance, created, granted);
     faultPoint('container.recorded');
-    await this.verify(spec, signal); // what runs first, and with which rights, is looked at before anything runs
+    await this.judge(await shown, signal);
     await this.runtime.start(spec, created.container_id);
     faultPoint('container.started');
-    await this.verify(spec, signal);
+    const sandbox = await this.runtime.verify(spec);
+    await this.judge(sandbox, signal);
+    await launches.started(this.claim, instance, sandbox, granted); // the last fence before the agent runs
     faultPoint('container.verified');
-    signal.throwIfAborted();
-    await this.runtime.begin(spec.agent_id);
-    faultPoint('container.begun');
   }
 }
 

@@ -61,14 +61,17 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
     await Promise.all(all.map(({ done }) => done));
   }
 
-  /** Looks after the attempt from now on, under this claim. One that is looked after already stays as it is. */
-  supervise(instance: AgentInstance, task: AttemptTask): void {
+  /**
+   * Looks after the attempt from now on, under this claim. One that is looked after already stays as it is. `isNew`: its
+   * row was made a moment ago, and nothing else.
+   */
+  supervise(instance: AgentInstance, task: AttemptTask, isNew = false): void {
     const { id: agent_id, epoch, run_id } = instance;
     const known = this.byRun.get(run_id);
     if (this.stopping || (known && known.claim.epoch >= epoch && known.claim.agent_id === agent_id)) return;
     known?.letGo.abort();
     const claim = { agent_id, epoch };
-    const attempt = new Attempt(claim, task, instance, this.tools);
+    const attempt = new Attempt(claim, task, { instance, isNew }, this.tools);
     const letGo = new AbortController();
     const before = known?.done ?? Promise.resolve();
     const done = before
@@ -91,6 +94,20 @@ export class AttemptSupervisor implements OnModuleInit, Worker {
   async holdAgent(agentId: string, held: boolean): Promise<void> {
     const supervised = [...this.byRun.values()].find(({ claim }) => claim.agent_id === agentId);
     await supervised?.attempt.hold(held);
+  }
+
+  /** Holds agents still, all but those of these runs; says whose it has stopped. One that can't be held keeps no other. */
+  async freeze(spared: ReadonlySet<string>): Promise<string[]> {
+    const all = [...this.byRun].filter(([run_id]) => !spared.has(run_id));
+    const frozen = await Promise.all(
+      all.map(async ([run_id, { attempt, claim }]) => {
+        const isFrozen = await attempt.freeze().catch((error: unknown) => {
+          this.logger.error({ err: error, agent_id: claim.agent_id }, 'an agent could not be held still; again soon');
+        });
+        return isFrozen ? [run_id] : [];
+      }),
+    );
+    return frozen.flat();
   }
 
   /** What the run of the agent may still use, if this server looks after it. */

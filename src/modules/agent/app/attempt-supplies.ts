@@ -55,15 +55,27 @@ export class AttemptSupplies {
     signal: AbortSignal,
   ): Promise<Supplied> {
     const { user } = this.specs;
-    const disk = await inTurn({ locks: this.locks, taskId: task.id }, report, signal, () =>
+    const workspace = inTurn({ locks: this.locks, taskId: task.id }, report, signal, () =>
       this.prepareWorkspace(instance, task, report, signal),
     );
-    await this.runDirectories.prepare(instance.id, this.specs.briefing(instance, task), user);
-    faultPoint('run_directory.prepared');
-    const granted = await this.credentials.grant(instance, user, disk.home);
-    faultPoint('credentials.granted');
-    const gateway_directory = await this.gateways.open(instance, user, refused);
+    const home = workspace.then((disk) => disk.home);
+    home.catch(() => undefined); // nobody asks for it where there is nothing to be granted
+    // None of them needs another; they are all over, well or not, before anything is taken away again.
+    const [disk, , granted, gateway_directory] = await allOver([
+      workspace,
+      this.prepareRunDirectory(instance, task),
+      this.credentials.grant(instance, user, home).then((given) => {
+        faultPoint('credentials.granted');
+        return given;
+      }),
+      this.gateways.open(instance, user, refused),
+    ]);
     return { spec: this.specs.make(instance, task, { disk, gateway_directory, granted }), granted };
+  }
+
+  private async prepareRunDirectory(instance: AgentInstance, task: AttemptTask): Promise<void> {
+    await this.runDirectories.prepare(instance.id, this.specs.briefing(instance, task), this.specs.user);
+    faultPoint('run_directory.prepared');
   }
 
   private async prepareWorkspace(
@@ -139,6 +151,12 @@ export class AttemptSupplies {
     }
     await this.disks.reconcile((tasks) => owners.liveTasks(tasks));
   }
+}
+
+/** What all of them give, once all are over. @throws what the first in the list of those that fail has thrown */
+async function allOver<T extends readonly unknown[]>(work: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }
 
 /** Who knows what is still wanted. */

@@ -11,6 +11,7 @@ import { ArtifactCollector } from './artifact-collector.js';
 import { AttemptSupplies } from './attempt-supplies.js';
 import { InstanceCondition } from './instance-condition.js';
 import { InstanceJournal } from './instance-journal.js';
+import { LaunchJournal } from './launch-journal.js';
 import { MessageLog } from './message-log.js';
 import { Redactors } from './redactors.js';
 
@@ -23,6 +24,7 @@ export class AttemptTools {
     readonly transactions: Transactions,
     readonly log: MessageLog,
     readonly journal: InstanceJournal,
+    readonly launches: LaunchJournal,
     readonly condition: InstanceCondition,
     readonly runtimes: ContainerRuntimes,
     readonly runDirectories: RunDirectories,

@@ -6,18 +6,16 @@ import { AgentClock } from '../domain/agent-clock.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
 import { AttemptBudget } from '../domain/attempt-budget.js';
 import type { ContainerRuntime } from '../domain/container-runtime.js';
-import { AttemptFailure, type FailureCode, type Outcome } from '../domain/outcome.js';
+import { AttemptFailure, type FailureCode } from '../domain/outcome.js';
 import type { Redactor } from '../domain/redaction.js';
 import { engineLimits } from '../domain/resource-limits.js';
 import { effectiveTimeouts, inactive, outOfTime } from '../domain/timeouts.js';
 import { AttemptHold } from './attempt-hold.js';
-import { AttemptLaunch } from './attempt-launch.js';
+import { bringUp, failed, StopWished, type Ready } from './attempt-ready.js';
 import { concludeAttempt } from './conclude-attempt.js';
 import type { Claim } from './instance-lock.js';
 import { OutputCapture } from './output-capture.js';
 import type { AttemptTools } from './attempt-tools.js';
-
-class StopWished extends Error {}
 
 const BY_TIME: ReadonlySet<FailureCode> = new Set(['agent.inactive', 'agent.timeout']);
 
@@ -36,13 +34,18 @@ export class Attempt {
   private readonly clock: AgentClock;
   private readonly budget = new AttemptBudget();
   private readonly holding: AttemptHold;
+  private readonly instance: AgentInstance;
+  /** Its row was made a moment ago, and nothing else: there is nothing to look at. */
+  private isNew: boolean;
 
   constructor(
     private readonly claim: Claim,
     private readonly task: AttemptTask,
-    private readonly instance: AgentInstance,
+    { instance, isNew }: { instance: AgentInstance; isNew: boolean },
     private readonly tools: AttemptTools,
   ) {
+    this.instance = instance;
+    this.isNew = isNew;
     this.runtime = tools.runtimes.get(instance.runtime);
     this.clock = new AgentClock(instance);
     this.holding = new AttemptHold(claim, this.runtime, tools.condition, this.clock);
@@ -54,14 +57,18 @@ export class Attempt {
    *   agent has its gateway and its keys. Whoever does not call again calls `letGo`
    */
   async run(signal: AbortSignal): Promise<void> {
-    const instance = await this.tools.journal.read(this.claim);
+    const isNew = this.isNew;
+    this.isNew = false;
+    const instance = isNew ? this.instance : await this.tools.journal.read(this.claim);
     if (instance.isLive()) {
       if (instance.stop_requested_at) this.stopWish.abort(new StopWished());
       const asked = this.askBudgets(instance); // while it is brought up; known before its output is read
       asked.catch(() => undefined); // awaited where it is needed
-      if (await this.isUp(instance, signal)) {
+      const either = AbortSignal.any([signal, this.stopWish.signal]);
+      const ready = await bringUp({ claim: this.claim, task: this.task, tools: this.tools }, instance, isNew, either);
+      if (ready) {
         await asked;
-        await this.follow(instance, signal);
+        await this.follow(ready.instance, ready.open, signal);
       }
     }
     await this.cleanUp(instance);
@@ -96,6 +103,11 @@ export class Attempt {
     await this.holding.set(held, () => this.stopWish.signal.aborted);
   }
 
+  /** Holds the agent still while nobody can tell whether it is ours; says whether it was at work. {@link hold} ends it. */
+  freeze(): Promise<boolean> {
+    return this.holding.freeze(() => this.tools.runDirectories.hasBegun(this.claim.agent_id));
+  }
+
   /** What it may use from now on; null: as much as it wants. */
   limit(caps: AttemptCaps | null): void {
     this.budget.hold(caps, this.clock.ran(Date.now()));
@@ -125,29 +137,8 @@ export class Attempt {
     this.limit(await this.tools.queries.execute(new GetAttemptCapsQuery(id, run_id)));
   }
 
-  /** Brings the agent up unless it is; false when that has ended the attempt. */
-  private async isUp(instance: AgentInstance, signal: AbortSignal): Promise<boolean> {
-    const launch = new AttemptLaunch(this.claim, this.task, this.runtime, this.tools);
-    // Where nothing was made yet, an engine that is away is the user's to know; later it is ours to wait for.
-    const isToCome = await launch.isToCome(instance);
-    try {
-      const either = AbortSignal.any([signal, this.stopWish.signal]);
-      await (isToCome ? launch.launch(instance, either) : launch.goOn(instance, either));
-    } catch (error) {
-      const isAway = error instanceof AttemptFailure && error.code === 'engine.unavailable';
-      const outcome = isAway && !isToCome ? undefined : earlyOutcome(error);
-      if (!outcome) throw error;
-      await this.tools.journal.ended(this.claim, outcome, []);
-      return false;
-    }
-    await this.tools.journal.started(this.claim);
-    faultPoint('agent.running');
-    return true;
-  }
-
-  private async follow(instance: AgentInstance, signal: AbortSignal): Promise<void> {
-    const fresh = await this.tools.journal.read(this.claim);
-    this.clock.set(fresh);
+  private async follow(fresh: AgentInstance, open: Ready['open'], signal: AbortSignal): Promise<void> {
+    this.holding.follow(fresh);
     if (fresh.failure_code)
       this.killedFor ??= new AttemptFailure(fresh.failure_code as FailureCode, fresh.error_message ?? '');
     const leaving = new AbortController();
@@ -159,22 +150,27 @@ export class Attempt {
     const unwatch = disk_bytes
       ? this.tools.diskWatch.watch({ task_id, agent_id, limit: disk_bytes }, (failure) => this.endFor(failure))
       : undefined;
-    const exited = this.runtime.waitForExit(agent_id, either);
-    // Where nobody can tell whether it has ended, half a line must not be taken for the last one.
-    exited.then(
-      () => capture.agentHasEnded(),
-      (error: unknown) => leaving.abort(error),
-    );
-    // A stop that fails here is asked for again by whoever wants the run stopped.
-    if (this.stopWish.signal.aborted) this.stop(false).catch(() => undefined);
+    const captured = capture.run(either); // before the first line is there
+    captured.catch(() => undefined); // awaited below
     try {
-      await capture.run(either);
+      if (!(await open())) return;
+      faultPoint('agent.running');
+      const exited = this.runtime.waitForExit(agent_id, either);
+      // Where nobody can tell whether it has ended, half a line must not be taken for the last one.
+      exited.then(
+        () => capture.agentHasEnded(),
+        (error: unknown) => leaving.abort(error),
+      );
+      // A stop that fails here is asked for again by whoever wants the run stopped.
+      if (this.stopWish.signal.aborted) this.stop(false).catch(() => undefined);
+      await captured;
       const done = { killed_for: this.killedFor, stop_wished: this.stopWish.signal.aborted };
-      await concludeAttempt({ claim: this.claim, tools: this.tools }, instance, await exited, done);
+      await concludeAttempt({ claim: this.claim, tools: this.tools }, fresh, await exited, done);
     } finally {
       this.capture = undefined;
       unwatch?.();
       leaving.abort();
+      await captured.catch(() => undefined); // its files are closed
     }
   }
 
@@ -203,21 +199,4 @@ export class Attempt {
     faultPoint('container.removed');
     await this.tools.supplies.remove(id, task_id);
   }
-}
-
-/** The outcome of what ends an attempt before its agent could run; undefined for what does not end it. */
-function earlyOutcome(error: unknown): Outcome | undefined {
-  if (error instanceof StopWished) {
-    return {
-      trigger: 'stopped',
-      exit_code: null,
-      failure_code: 'agent.stopped',
-      message: 'Stopped before the agent was started.',
-    };
-  }
-  return error instanceof AttemptFailure ? failed(error) : undefined;
-}
-
-function failed(failure: AttemptFailure): Outcome {
-  return { trigger: 'failed', exit_code: null, failure_code: failure.code, message: failure.message };
 }

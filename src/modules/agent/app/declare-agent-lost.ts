@@ -28,6 +28,7 @@ export class DeclareAgentLostHandler implements ICommandHandler<DeclareAgentLost
       const found = await tx.em.findOne(AgentInstance, key, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (!found) return this.create(tx, attempt, epoch);
       if (found.epoch < epoch) found.epoch = epoch;
+      if (found.epoch === epoch && found.isLive()) found.left_behind = true; // until its host has removed what it has
       return found;
     });
     if (!instance || instance.epoch > epoch || !instance.isLive()) return instance && toView(instance);
@@ -42,7 +43,7 @@ export class DeclareAgentLostHandler implements ICommandHandler<DeclareAgentLost
     const type = await tx.em.findOne(AgentType, { name: attempt.agent_type });
     if (!type) return null;
     return tx.em.create(AgentInstance, {
-      ...{ id: uuidv7(), ...attempt, epoch },
+      ...{ id: uuidv7(), ...attempt, epoch, left_behind: true },
       ...{ agent_type_version: type.version, runtime: type.runtime, image_name: type.imageName() },
     });
   }

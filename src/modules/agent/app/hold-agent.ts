@@ -22,7 +22,10 @@ export class HoldAgentHandler implements ICommandHandler<HoldAgentCommand> {
     const instance = await this.find(agent_id);
     if (!isLiveAgent(instance.status)) return toView(instance);
     if (!this.runtimes.get(instance.runtime).can_pause) {
-      if (!held) return toView(instance);
+      if (!held) {
+        await this.supervisor.holdAgent(agent_id, false); // it may stand all the same: see FreezeAgentsCommand
+        return toView(instance);
+      }
       const text = 'Agents of this kind run without a container and can not be paused. Stop the run instead.';
       throw new DomainError('unsupported', 'run.pause_unsupported', text);
     }

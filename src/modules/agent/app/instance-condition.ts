@@ -20,9 +20,9 @@ export class InstanceCondition {
     return this.journal.read(claim);
   }
 
-  /** The agent is about to be paused: its clocks stand from here on, so that no limit counts the pause. @throws Fenced */
-  holding(claim: Claim): Promise<AgentInstance> {
-    return this.change(claim, (instance) => instance.stopClock(new Date()));
+  /** The agent is about to be paused: its clocks stand since `from`, so that no limit counts the pause. @throws Fenced */
+  holding(claim: Claim, from: Date): Promise<AgentInstance> {
+    return this.change(claim, (instance) => instance.stopClock(from));
   }
 
   /** The agent is paused. Again: nothing. @throws Fenced */
@@ -35,9 +35,10 @@ export class InstanceCondition {
     });
   }
 
-  /** The agent goes on. Again: nothing. @throws Fenced */
-  released(claim: Claim): Promise<AgentInstance> {
+  /** The agent goes on; it may have stood since `from` although its row does not say so. Again: nothing. @throws Fenced */
+  released(claim: Claim, from: Date | null): Promise<AgentInstance> {
     return this.change(claim, async (instance, tx) => {
+      if (from) instance.stopClock(from);
       instance.startClock(new Date());
       if (!instance.apply('resume', new Date())) return;
       const details = { phase: 'monitoring', paused_ms: instance.paused_ms };

@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import { LockMode } from '@mikro-orm/core';
 import type { MessageDraft } from '../../../common/acp/acp-message.js';
 import { AuditLog } from '../../../common/audit/audit-log.js';
-import { SYSTEM } from '../../../common/auth/actor.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import { AgentCompletedEvent, AgentFailedEvent, AgentStartedEvent } from '../contracts/agent.events.js';
 import { AgentInstance } from '../domain/agent-instance.entity.js';
@@ -12,7 +11,16 @@ import type { Outcome } from '../domain/outcome.js';
 import type { ProgressDetails } from '../domain/container-runtime.js';
 import { AgentMetrics } from './agent-metrics.js';
 import { lockInstance, type Claim } from './instance-lock.js';
-import { caveatsOf, phaseMessage, warning, type Phase } from './journal-messages.js';
+import {
+  caveatsOf,
+  grantEntries,
+  launching,
+  phaseMessage,
+  preparing,
+  running,
+  warning,
+  type Phase,
+} from './journal-messages.js';
 import { MessageLog, statusMessage } from './message-log.js';
 import { Redactors } from './redactors.js';
 
@@ -65,21 +73,15 @@ export class InstanceJournal {
   async created(
     claim: Claim,
     found: Pick<Partial<AgentInstance>, 'container_id' | 'container_name'>,
-    { granted, missing }: Pick<Granted, 'granted' | 'missing'>,
+    given: Pick<Granted, 'granted' | 'missing'>,
   ): Promise<void> {
     await this.transactions.run(async (tx) => {
       const instance = await lockInstance(tx, claim);
       const isFirst = instance.container_id == null;
       Object.assign(instance, found);
       if (!isFirst) return;
-      const { id, task_id, run_id, agent_type, requested_by } = instance;
-      for (const { kind, names, from } of granted) {
-        const data = { kind, names, from, task_id, run_id, agent_type, requested_by };
-        const subject = { type: 'agent', id };
-        await this.audit.record({ action: 'credential.granted', actor: SYSTEM, subject, data }, tx);
-      }
-      const details = { phase: 'launch', ...(missing.length > 0 ? { mounts_not_granted: missing } : {}) };
-      await this.append(tx, instance, [statusMessage(instance.status, 'starting the agent', details)]);
+      for (const entry of grantEntries(instance, given)) await this.audit.record(entry, tx);
+      await this.append(tx, instance, [launching(given.missing)]);
     });
   }
 
@@ -88,7 +90,7 @@ export class InstanceJournal {
     await this.transactions.run(async (tx) => {
       const instance = await lockInstance(tx, claim);
       if (!instance.apply('prepare', new Date())) return;
-      await this.append(tx, instance, [phaseMessage('STARTING', 'preparation', 'preparing the workspace')]);
+      await this.append(tx, instance, [preparing()]);
     });
   }
 
@@ -98,8 +100,7 @@ export class InstanceJournal {
       const instance = await lockInstance(tx, claim);
       if (!instance.apply('started', new Date())) return;
       const { id, task_id, run_id, status } = instance;
-      const details = { phase: 'monitoring', ...(await caveatsOf(tx, instance)) };
-      await this.append(tx, instance, [statusMessage('RUNNING', 'the agent runs', details)]);
+      await this.append(tx, instance, [running(await caveatsOf(tx, instance))]);
       tx.emit(new AgentStartedEvent(id, 1, { task_id, run_id, status }));
     });
   }

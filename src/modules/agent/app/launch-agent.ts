@@ -19,6 +19,7 @@ import { effectiveTimeouts } from '../domain/timeouts.js';
 import { toView } from './agent-rows.js';
 import { AttemptSupervisor } from './attempt-supervisor.js';
 import { InstanceJournal } from './instance-journal.js';
+import { preparing } from './journal-messages.js';
 import { statusMessage } from './message-log.js';
 
 /** The row first, then the work: a kill in between leaves a row that the next launch goes on with. */
@@ -33,13 +34,20 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
   ) {}
 
   async execute(command: LaunchAgentCommand): Promise<AgentInstanceView> {
+    let isNew = false;
     const instance = await this.transactions
-      .run(async (tx) => (await this.takeOver(tx, command)) ?? this.create(tx, command))
+      .run(async (tx) => {
+        const found = await this.takeOver(tx, command);
+        isNew = found === null;
+        return found ?? this.create(tx, command);
+      })
       .catch((error: unknown) => {
-        throw violatedConstraint(error) === 'agent_instances_of_claim' ? fenced() : error;
+        const constraint = violatedConstraint(error);
+        if (constraint === 'agent_instances_left_behind') throw leftBehind();
+        throw constraint === 'agent_instances_of_claim' ? fenced() : error;
       });
     faultPoint('agent.row_created');
-    if (instance.isLive()) this.supervisor.supervise(instance, command.task);
+    if (instance.isLive()) this.supervisor.supervise(instance, command.task, isNew);
     return toView(instance);
   }
 
@@ -74,9 +82,11 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
       ...{ network: type.network, allowed_hosts: type.allowed_hosts, mounts: type.mounts },
       ...{ requested_by: command.requested_by, ...effectiveTimeouts(task, type, this.config.agent) },
     });
+    instance.apply('prepare', new Date()); // at once: nothing else comes first
     await tx.em.flush();
     await this.journal.append(tx, instance, [
       statusMessage('PENDING', `attempt ${attempt} with ${type.name}`, { attempt, agent_type: type.name }),
+      preparing(),
     ]);
     await this.audit.record(this.launched(command, instance, type), tx);
     return instance;
@@ -101,4 +111,9 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
 
 function fenced(): DomainError {
   return new DomainError('conflict', 'run.fenced', 'Another server has taken this run over, or it has ended.');
+}
+
+function leftBehind(): DomainError {
+  const text = 'An agent of this task was left behind and may still be at work; the next one begins when it is gone.';
+  return new DomainError('conflict', 'agent.left_behind', text);
 }

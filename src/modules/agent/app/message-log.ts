@@ -43,6 +43,21 @@ export class MessageLog {
     return head.head_seq - drafts.length + 1;
   }
 
+  /** The same together with a `fence`, an update that returns its row; null where it finds none, and nothing is stored. */
+  async appendWith<Row>(
+    tx: Tx,
+    fence: Compilable<Row>,
+    origin: MessageOrigin,
+    drafts: readonly MessageDraft[],
+  ): Promise<Row | null> {
+    const batch = messageBatch(drafts);
+    const { rows } = await appendStatement<Row>(origin, batch, fence).execute(tx.kysely<StreamDB>());
+    const [head] = rows;
+    if (!head) return null;
+    tx.afterCommit(() => this.tell(origin, batch, head.head_seq));
+    return head;
+  }
+
   /**
    * The same as a statement and transaction of its own: one round trip, planned once. Only together with the `fence`,
    * an update that returns its row. Returns that, and what tells streams of the messages; null where nothing was stored.
@@ -54,9 +69,7 @@ export class MessageLog {
     batch: MessageBatch,
   ): Promise<{ row: Row; tell: () => void } | null> {
     const statement = appendStatement<Row>(origin, batch, fence).compile(transactions.kysely<StreamDB>());
-    const answer = transactions.prepared<{ head_seq: number } & Row>(statement);
-    setImmediate(() => faultPoint('output.committing')); // it is on its way, and nobody knows how it ends
-    const [head] = await answer;
+    const [head] = await transactions.prepared<{ head_seq: number } & Row>(statement);
     return head ? { row: head, tell: () => this.tell(origin, batch, head.head_seq) } : null;
   }
 

@@ -9,6 +9,7 @@ import { isLiveAgent, LIVE_AGENT_STATUSES } from '../domain/agent-state.js';
 import type { AgentDB } from './agent-rows.js';
 import { AttemptSupplies } from './attempt-supplies.js';
 import { ImageCheck } from './image-check/image-check.js';
+import { LeftAgents } from './left-agents.js';
 
 const SWEEP_MS = 30_000;
 
@@ -23,11 +24,13 @@ export class OrphanSweeper implements OnModuleInit, Worker {
   private readonly logger = new Logger(OrphanSweeper.name);
   private readonly loop = new BackgroundLoop(OrphanSweeper.name, SWEEP_MS, () => this.round());
 
+  // oxlint-disable-next-line max-params -- rows, engines, and what else may be left
   constructor(
     private readonly transactions: Transactions,
     private readonly runtimes: ContainerRuntimes,
     private readonly supplies: AttemptSupplies,
     private readonly imageCheck: ImageCheck,
+    private readonly left: LeftAgents,
     private readonly workers: Workers,
   ) {}
 
@@ -61,6 +64,7 @@ export class OrphanSweeper implements OnModuleInit, Worker {
         await this.attempt(id, () => runtime.remove(id));
       }
     }
+    await this.left.clear((id, remove) => this.attempt(id, remove));
     const owners = {
       ownerless: (ids: string[]) => this.ownerless(ids),
       liveTasks: (ids: string[]) => this.liveTasks(ids),
@@ -98,7 +102,7 @@ export class OrphanSweeper implements OnModuleInit, Worker {
       .selectFrom('agent_instances')
       .select('task_id')
       .where('task_id', '=', sql<string>`any(${ids}::uuid[])`)
-      .where('status', 'in', LIVE_AGENT_STATUSES)
+      .where((by) => by.or([by('status', 'in', LIVE_AGENT_STATUSES), by('left_behind', '=', true)]))
       .execute();
     return new Set([...rows.map(({ task_id }) => task_id), ...ids.filter((id) => this.imageCheck.isLive(id))]);
   }

@@ -65,7 +65,9 @@ export class OutputStore {
         faultPoint('output.read');
         if (sift) batch = await orLeave(this.sifted(output), signal);
         const fence = this.fence(from, to, batch);
-        const stored = await orLeave(this.log.appendFenced(this.transactions, fence, this.target, batch), signal);
+        const answer = this.log.appendFenced(this.transactions, fence, this.target, batch);
+        setImmediate(() => faultPoint('output.committing')); // it is on its way, and nobody knows how it ends
+        const stored = await orLeave(answer, signal);
         if (stored) {
           faultPoint('output.stored');
           return { at: to, tell: stored.tell, used: stored.row };

@@ -186,7 +186,8 @@ export class WorkspaceRescuer {
           })
           .execute();
       }
-      await db.updateTable('workspaces').set({ removed_at: new Date() }).where('task_id', '=', task_id).execute();
+      const rows = db.updateTable('workspaces').set({ removed_at: new Date() });
+      await rows.where('task_id', '=', task_id).where('host_id', '=', host_id).execute();
       const data = { reason, rescue_id: rescued?.id ?? null };
       const subject = { type: 'task', id: task_id };
       await this.audit.record(
@@ -198,7 +199,8 @@ export class WorkspaceRescuer {
 
   private async update(taskId: string, change: Partial<WorkspaceRow>): Promise<void> {
     const rows = this.transactions.kysely<AgentDB>().updateTable('workspaces').set(change);
-    await rows.where('task_id', '=', taskId).execute();
+    // While this host was cut off another one may have begun anew: that workspace is not ours to write of.
+    await rows.where('task_id', '=', taskId).where('host_id', '=', this.config.host_id).execute();
   }
 }
 

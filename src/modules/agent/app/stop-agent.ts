@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { CommandBus, CommandHandler, QueryBus, type ICommandHandler } from '@nestjs/cqrs';
 import type { Actor } from '../../../common/auth/actor.js';
 import { Command } from '../../../common/bus/contracts.js';
@@ -7,25 +8,41 @@ import { StopRunCommand } from '../../orchestrator/contracts/run.commands.js';
 import { ReleaseAgentCommand, StopAgentCommand } from '../contracts/agent.commands.js';
 import type { AgentInstanceView } from '../contracts/agent.types.js';
 import { isLiveAgent } from '../domain/agent-state.js';
+import type { AgentInstance } from '../domain/agent-instance.entity.js';
 import { requireAgent } from './agent-access.js';
 import { toView } from './agent-rows.js';
 import { AttemptSupervisor } from './attempt-supervisor.js';
 import { GetInstanceQuery, type InstanceDetails } from './instance.queries.js';
 import { InstanceJournal } from './instance-journal.js';
+import { LeftAgents } from './left-agents.js';
 import { OrphanSweeper } from './orphan-sweeper.js';
 
 @CommandHandler(StopAgentCommand)
 export class StopAgentHandler implements ICommandHandler<StopAgentCommand> {
+  private readonly logger = new Logger(StopAgentHandler.name);
+
   constructor(
     private readonly journal: InstanceJournal,
     private readonly supervisor: AttemptSupervisor,
+    private readonly left: LeftAgents,
   ) {}
 
   async execute({ agent_id, reason, force }: StopAgentCommand): Promise<AgentInstanceView> {
     const instance = await this.journal.stopRequested(agent_id, reason);
     if (!instance) throw notFound('agent');
     if (instance.isLive()) this.supervisor.stopAgent(agent_id, force);
+    if (!instance.isLive()) this.left.forget(agent_id);
+    else if (force && this.supervisor.isSupervised(agent_id)) this.giveUp(instance);
     return toView(instance);
+  }
+
+  /** Asked again with each heartbeat; nobody waits for an engine that does not answer. */
+  private giveUp(instance: AgentInstance): void {
+    this.left.giveUp(instance).then(
+      (isGivenUp) => void (isGivenUp && this.supervisor.release(instance.run_id)),
+      (error: unknown) =>
+        this.logger.warn({ err: error, agent_id: instance.id }, 'an agent could not be given up; again'),
+    );
   }
 }
 

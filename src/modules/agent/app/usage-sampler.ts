@@ -11,7 +11,7 @@ import { AttemptSupervisor } from './attempt-supervisor.js';
 
 const SHORTEST_MS = 5_000; // what people who watch take for "now"
 const LONGEST_MS = 60_000;
-const SHARE = 20; // a pass takes at most a twentieth of the time, however many agents there are
+const SHARE = 20; // a pass works at most a twentieth of the time, however many agents there are
 
 /**
  * Looks at what the agents of this server use, and how they feel: every few seconds, less often where that takes
@@ -48,16 +48,23 @@ export class UsageSampler implements OnModuleInit, Worker {
 
   private async round(): Promise<number> {
     const begun = performance.now();
-    await this.pass().catch((error: unknown) => this.logger.warn({ err: error }, 'sampling failed; again later'));
-    return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, (performance.now() - begun) * SHARE));
+    const waitedMs = await this.pass().catch((error: unknown) => {
+      this.logger.warn({ err: error }, 'sampling failed; again later');
+      return 0;
+    });
+    const workedMs = performance.now() - begun - waitedMs;
+    return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, workedMs * SHARE));
   }
 
-  private async pass(): Promise<void> {
+  /** Resolves to how much of its time was waiting, in ms. */
+  private async pass(): Promise<number> {
     const ids = this.supervisor.supervised();
-    const sampled = ids.length === 0 ? [] : await this.looks.at(await this.read(ids), () => this.loop.isStopping);
+    const agents = ids.length === 0 ? [] : await this.read(ids);
+    const sampled = await this.looks.at(agents, () => this.loop.isStopping);
     this.count(sampled);
     const known = sampled.filter((sample): sample is Sampled & { usage: ResourceUsage } => sample.usage !== null);
     if (known.length > 0) await this.keep(known);
+    return this.looks.waitedMs(agents);
   }
 
   private read(ids: string[]): Promise<Looked[]> {

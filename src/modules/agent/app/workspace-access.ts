@@ -79,7 +79,7 @@ export class TaskWorkspaces {
       .selectFrom('agent_instances')
       .select('status')
       .where('task_id', '=', taskId)
-      .where('status', 'in', LIVE_AGENT_STATUSES)
+      .where((by) => by.or([by('status', 'in', LIVE_AGENT_STATUSES), by('left_behind', '=', true)]))
       .where('status', '<>', 'PAUSED')
       .executeTakeFirst();
     if (live) throw runLive();
@@ -98,9 +98,10 @@ export function workTreeOf(row: WorkspaceRow, disk: TaskDisk): WorkTree {
   };
 }
 
-/** True of a workspace in SQL when no attempt of its task is live. */
+/** True of a workspace in SQL when no attempt of its task is live, and no agent that was left behind may work in it. */
 export const NO_LIVE_AGENT = sql<boolean>`not exists (select 1 from agent_instances a
-  where a.task_id = workspaces.task_id and a.status in (${sql.join(LIVE_AGENT_STATUSES)}))`;
+  where a.task_id = workspaces.task_id and (a.status in (${sql.join(LIVE_AGENT_STATUSES)})
+    or (a.left_behind and a.host_id is not distinct from workspaces.host_id)))`;
 
 /** Nobody waits longer for an answer about files. */
 export const PATIENCE_MS = 10 * 60_000;

@@ -1,9 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
 import { sql } from 'kysely';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
+import { IsHostUpQuery } from '../../orchestrator/contracts/host.queries.js';
 import { AttemptFailure } from '../domain/outcome.js';
 import type { DiskMethod } from '../domain/task-disks.js';
 import type { CheckedOut, Checkout } from '../domain/workspaces.js';
@@ -23,14 +25,15 @@ export class WorkspaceRecords {
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly transactions: Transactions,
+    @Inject(QueryBus) private readonly queries: Pick<QueryBus, 'execute'>,
     @Inject(WorkspaceRescuer) private readonly rescuer: Pick<WorkspaceRescuer, 'resume'>,
   ) {}
 
   /**
    * The workspace of a task is about to be made, or used again. One that is there keeps what it was made from, and its
    * branch keeps its name, whatever the task is called by now: use those of the row. A removal that was cut off is
-   * finished first. For who has the task's lock.
-   * @throws AttemptFailure `workspace.disk_unavailable` when that fails, or another host is removing it
+   * finished first; that of a host which is down or was removed is not waited for. For who has the task's lock.
+   * @throws AttemptFailure `workspace.disk_unavailable` when that fails, or another host that is up is removing it
    */
   async preparing(checkout: Checkout & { board_id: string }): Promise<WorkspaceRow> {
     const row = await this.begin(checkout);
@@ -42,12 +45,26 @@ export class WorkspaceRecords {
         if (!(error instanceof DomainError)) throw error;
       });
     }
+    if (there && there.host_id !== this.config.host_id) await this.takeFromDead(there);
     const again = await this.begin(checkout);
     if (again) return again;
     throw new AttemptFailure(
       'workspace.disk_unavailable',
       'The workspace of this task is being removed; what was in it is kept. Start the task again in a moment.',
     );
+  }
+
+  /** What lies there stays there; a host that comes back finds that the workspace is not its own any more. */
+  private async takeFromDead({ task_id, host_id }: WorkspaceRow): Promise<void> {
+    if (await this.queries.execute(new IsHostUpQuery(host_id))) return;
+    await this.transactions
+      .kysely<AgentDB>()
+      .updateTable('workspaces')
+      .set({ state: 'REMOVED', updated_at: sql<Date>`now()` })
+      .where('task_id', '=', task_id)
+      .where('host_id', '=', host_id)
+      .where('state', '=', 'REMOVING')
+      .execute();
   }
 
   /** Undefined while it is being removed. */

@@ -18,7 +18,8 @@ export interface AttemptTask {
  * Brings the agent of one attempt to life, or takes over what is left of it: workspace, run directory, container.
  * Idempotent: called again, with a higher epoch after a restart, it goes on wherever things stand. Resolves when
  * the instance's row is there; the rest goes on in the background and is told by `agent.*` events.
- * @throws DomainError `agent_type.not_found`; `run.fenced` when a higher epoch has taken the attempt over
+ * @throws DomainError `agent_type.not_found`; `run.fenced` when a higher epoch has taken the attempt over;
+ *   `agent.left_behind` while an earlier agent of its task is not known to be gone: ask again later
  */
 export class LaunchAgentCommand extends Command<AgentInstanceView> {
   // oxlint-disable-next-line max-params -- the claim, what is to run, and who wants it: nobody calls it but the driver
@@ -58,6 +59,17 @@ export class HoldAgentCommand extends Command<AgentInstanceView> {
     readonly agent_id: string,
     readonly held: boolean,
   ) {
+    super();
+  }
+}
+
+/**
+ * Holds still, without a word to the database, which can't be reached, the agents that this process looks after, but for
+ * those of the runs in `spared_run_ids`. The ids of the runs whose agents it has stopped in their work just now; those
+ * that stand already are left so. `HoldAgentCommand` lets them go on, or their attempt ends as lost.
+ */
+export class FreezeAgentsCommand extends Command<string[]> {
+  constructor(readonly spared_run_ids: readonly string[]) {
     super();
   }
 }

@@ -42,6 +42,7 @@ export interface StartableAgentType {
   protocol: Protocol;
   /** When its failed attempts are tried again; null leaves it to the server's settings. */
   retry_policy: RetryPolicy | null;
+  needs: AgentNeeds;
 }
 
 /**
@@ -156,6 +157,21 @@ export class GetProgressQuery extends Query<AgentProgress | null> {
 /** The task of an agent instance, for checks of what its own key may read; null when there is no such instance. */
 export class GetAgentTaskQuery extends Query<{ task_id: string } | null> {
   constructor(readonly agent_id: string) {
+    super();
+  }
+}
+
+/** An agent that was given up while nobody could tell whether it still works. */
+export interface LeftAgent {
+  agent_id: string;
+  task_id: string;
+  /** Where it is. */
+  host_id: string | null;
+}
+
+/** Agents of these tasks that were left behind and are not known to be gone. No access check. */
+export class FindLeftAgentsQuery extends Query<LeftAgent[]> {
+  constructor(readonly task_ids: readonly string[]) {
     super();
   }
 }

@@ -26,6 +26,11 @@ export class AgentClock {
     this.times = { started_at, paused_at, paused_ms };
   }
 
+  /** It stands since `at`, unless it has stood for longer. */
+  stand(at: Date): void {
+    this.times = { ...this.times, paused_at: this.times.paused_at ?? at };
+  }
+
   get paused(): boolean {
     return this.times.paused_at != null;
   }

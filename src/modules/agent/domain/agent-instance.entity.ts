@@ -19,6 +19,8 @@ export const AgentInstanceSchema = defineEntity({
     epoch: p.integer(),
     /** The home whose engine has it; null for attempts from before hosts were told apart. */
     host_id: p.uuid().nullable(),
+    /** It was given up while nobody could tell whether it still works: what there is of it on its host has to go first. */
+    left_behind: p.boolean().default(false),
     agent_type: p.string().length(100),
     /** Version of the agent type when the attempt began; null for attempts from before versions were kept. */
     agent_type_version: p.integer().nullable(),

@@ -83,6 +83,9 @@ export abstract class ContainerRuntime {
   /** True when it can run agents now. */
   abstract available(): Promise<boolean>;
 
+  /** What the name resolves to, if that is here; null where it is not, or nobody can tell now: `prepareImage` says why. */
+  abstract findImage(imageName: string): Promise<PreparedImage | null>;
+
   /** Makes sure the image is here; returns what its name resolves to. */
   abstract prepareImage(imageName: string, report: ProgressReport, signal: AbortSignal): Promise<PreparedImage>;
 

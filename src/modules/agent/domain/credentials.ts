@@ -42,7 +42,7 @@ export abstract class Credentials {
    * places for the mounts are made in it.
    * @throws AttemptFailure `agent.environment`, `credentials.unavailable`
    */
-  abstract grant(instance: AgentInstance, user: AgentUser, home: string): Promise<Granted>;
+  abstract grant(instance: AgentInstance, user: AgentUser, home: string | Promise<string>): Promise<Granted>;
 
   /**
    * The secrets that an attempt was given, after a restart too; empty where there are none. The same array each time,

@@ -23,7 +23,7 @@ export interface AgentBriefing {
 
 /**
  * The per-attempt directory of the host that the agent sees as `/run/kandev`: its output (`out`, `err`), its input
- * (`in`, a FIFO), its task (`task.json`), its own key (`api-key`) and its artifacts. The agent can write here: everything that is read back
+ * (`in`, a FIFO, which is made with its start), its task (`task.json`), its own key (`api-key`) and its artifacts. The agent can write here: everything that is read back
  * is treated as hostile.
  */
 export abstract class RunDirectories {

@@ -29,6 +29,10 @@ export class QueuedCountsDto implements QueuedCounts {
   /** Waiting for a budget. */
   @ApiProperty({ type: 'integer', example: 0 })
   budget: number;
+
+  /** Waiting until an earlier agent of their task that nobody can reach is gone. */
+  @ApiProperty({ type: 'integer', example: 0 })
+  agent_left: number;
 }
 
 @ApiSchema({ name: 'HostCounts' })

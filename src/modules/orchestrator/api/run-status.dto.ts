@@ -31,7 +31,7 @@ export class RunStatusDto implements RunStatus {
   @ApiProperty({ ...RUN_STATE, nullable: true, example: 'RUNNING' })
   run_state: RunState | null;
 
-  /** What a run that is queued or being started waits for; null when it does not, or there is no run. */
+  /** What a run waits for that is queued, being started, or on a host whose engine is away; null when it does not. */
   @ApiProperty({ nullable: true, type: WaitingForDto })
   waiting_for: WaitingForDto | null;
 

@@ -86,10 +86,11 @@ export class AwaitedHostDto implements HostHoldUp {
 export class WaitingForDto implements WaitingFor {
   /**
    * Of a queued run: `dependencies`: tasks that are not completed; `wip_limit`: its board's column is full; `back_off`:
-   * its last attempt failed; `retry_after`: a provider has asked for a pause; `budget`: one is used up; `limit`: as many
+   * its last attempt failed; `retry_after`: a provider has asked for a pause; `budget`: one is used up;
+   * `agent_left`: an earlier agent of its task can't be reached and may still be at work; `limit`: as many
    * runs as may hold a place; `host`: no host takes it; `disk`: the hosts' disks are nearly full; `queue`: nothing but
    * its turn. Of one that is being started: `preparation` of its workspace, `clone` of its repository, `image_pull`,
-   * `launch` of its agent.
+   * `launch` of its agent. Of any that a host has: `engine`: its container engine does not answer.
    */
   @ApiProperty({ enum: WAIT_REASONS, enumName: 'WaitReason', example: 'limit' })
   reason: WaitReason;
@@ -106,7 +107,7 @@ export class WaitingForDto implements WaitingFor {
   @ApiProperty({ nullable: true, type: AwaitedColumnDto })
   column: AwaitedColumnDto | null;
 
-  /** Of `back_off`, `retry_after` and `budget`: when it goes back into the queue. */
+  /** Of `back_off`, `retry_after`, `budget` and `agent_left`: when it goes back into the queue. */
   @ApiProperty({ ...NULLABLE_TIME, example: LATER })
   until: string | null;
 

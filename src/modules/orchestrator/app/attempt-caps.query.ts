@@ -8,7 +8,7 @@ export class GetAttemptCapsHandler implements IQueryHandler<GetAttemptCapsQuery>
   constructor(private readonly book: BudgetBook) {}
 
   async execute({ agent_id, run_id }: GetAttemptCapsQuery): Promise<AttemptCaps | null> {
-    const [run] = await this.book.subjectsOf([run_id]);
+    const [run] = await this.book.budgeted([run_id]);
     return run ? ((await this.book.caps([{ agent_id, run }]))[0] ?? null) : null;
   }
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
-import { sql } from 'kysely';
+import { CompiledQuery, sql } from 'kysely';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import { SumUsageQuery, type AttemptCaps, type UsageSums } from '../../agent/contracts/usage.queries.js';
 import { amountsOf, capsOf, usedUp, type BudgetOf, type Holding, type UsedUp } from '../domain/budget.js';
@@ -24,6 +24,12 @@ export const BUDGET_COLUMNS = [
   ...(['wall_clock_seconds', 'output_bytes', 'messages', 'tokens', 'cost_usd'] as const),
 ];
 
+/** Whether any budget holds for a row of `runs`. As text, as it is a part of every start. */
+export const HAS_BUDGETS = `exists (
+  select from budgets where scope = 'board' and subject = runs.board_id::text
+    or scope = 'task' and subject = runs.task_id::text or scope = 'agent_type' and subject = runs.agent_type)`;
+const BUDGETED = `select id, task_id, board_id, agent_type from runs where id = any($1::uuid[]) and ${HAS_BUDGETS}`;
+
 /** Budgets and what was used of them, from the rows as they are. Where no budget holds, no usage is read. */
 @Injectable()
 export class BudgetBook {
@@ -39,6 +45,11 @@ export class BudgetBook {
     return this.transactions.prepared<RunSubjects>(runs.where('id', '=', ids).compile());
   }
 
+  /** Those of the runs for which any budget holds, as budgets see them. */
+  budgeted(run_ids: readonly string[]): Promise<RunSubjects[]> {
+    return this.transactions.prepared<RunSubjects>(CompiledQuery.raw(BUDGETED, [run_ids]));
+  }
+
   /** The budget that is used up, for an attempt that would begin now; null where each has something left. */
   async refusalFor(run_id: string): Promise<Refusal | null> {
     return (await this.refusalsFor([run_id])).get(run_id) ?? null;
@@ -46,7 +57,7 @@ export class BudgetBook {
 
   /** The same of many, by run; those that nothing keeps are left out. */
   async refusalsFor(run_ids: readonly string[]): Promise<Map<string, Refusal>> {
-    const runs = run_ids.length > 0 ? await this.subjectsOf(run_ids) : [];
+    const runs = run_ids.length > 0 ? await this.budgeted(run_ids) : [];
     const budgets = runs.length > 0 ? await this.budgetsOf(runs) : [];
     if (budgets.length === 0) return new Map();
     const sums = await this.sums(budgets, runs);

@@ -7,7 +7,7 @@ import type { Config } from '../../../common/config/config.js';
 import { notFound } from '../../../common/errors/domain-error.js';
 import { toTimestamp } from '../../../common/persistence/timestamp.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
-import { FindHostNameQuery } from '../contracts/host.queries.js';
+import { FindHostNameQuery, IsHostUpQuery } from '../contracts/host.queries.js';
 import { hostState, type HostState } from '../domain/host-state.js';
 import { HELD_STATES } from './run-claims.js';
 import type { RunDB } from './run-rows.js';
@@ -75,6 +75,21 @@ export class FindHostNameHandler implements IQueryHandler<FindHostNameQuery> {
   async execute({ host_id }: FindHostNameQuery): Promise<string | null> {
     const hosts = this.transactions.kysely<RunDB>().selectFrom('agent_hosts').select('name');
     return (await hosts.where('id', '=', host_id).executeTakeFirst())?.name ?? null;
+  }
+}
+
+@QueryHandler(IsHostUpQuery)
+export class IsHostUpHandler implements IQueryHandler<IsHostUpQuery> {
+  constructor(
+    private readonly transactions: Transactions,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  async execute({ host_id }: IsHostUpQuery): Promise<boolean> {
+    const { host_lost_seconds } = this.config.orchestrator;
+    const isUp = sql<boolean>`heartbeat_at > now() - make_interval(secs => ${host_lost_seconds})`;
+    const hosts = this.transactions.kysely<RunDB>().selectFrom('agent_hosts').select('id');
+    return (await hosts.where('id', '=', host_id).where(isUp).executeTakeFirst()) !== undefined;
   }
 }
 

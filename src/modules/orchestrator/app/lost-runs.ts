@@ -27,13 +27,20 @@ export class LostRuns {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Hosts, but for one that this process serves, that have runs and have been silent for too long by PostgreSQL's clock. */
-  async silentHosts(): Promise<string[]> {
-    const { rows } = await sql<{ host_id: string }>`
-      select distinct runs.host_id from runs left join agent_hosts host on host.id = runs.host_id
+  /** How long a host has to be silent, in ms. */
+  get lostMs(): number {
+    return this.config.orchestrator.host_lost_seconds * 1000;
+  }
+
+  /** Hosts that have runs, but for one that this process serves. */
+  async hosts(): Promise<WatchedHost[]> {
+    const { rows } = await sql<WatchedHost>`
+      select runs.host_id, (extract(epoch from max(host.heartbeat_at)) * 1000)::float8 as heartbeat_ms,
+        bool_or(${SILENT_FOR} >= ${this.lostAfter()}) as is_silent
+      from runs left join agent_hosts host on host.id = runs.host_id
       where runs.state in (${sql.join(HELD_STATES)}) and runs.host_id is distinct from ${this.ownHost()}::uuid
-        and ${SILENT_FOR} >= ${this.lostAfter()}`.execute(this.transactions.kysely<RunDB>());
-    return rows.map(({ host_id }) => host_id);
+      group by runs.host_id`.execute(this.transactions.kysely<RunDB>());
+    return rows;
   }
 
   /** Ends what a host has, if it is still silent: LOST, and each run follows. Again after a kill: what was left. */
@@ -74,6 +81,15 @@ export class LostRuns {
   private lostAfter() {
     return sql`make_interval(secs => ${this.config.orchestrator.host_lost_seconds})`;
   }
+}
+
+/** A host as those see it who look whether it lives. */
+export interface WatchedHost {
+  host_id: string;
+  /** Its last heartbeat, by PostgreSQL's clock, in ms since 1970; null where it has no row. */
+  heartbeat_ms: number | null;
+  /** Silent for too long by PostgreSQL's clock. */
+  is_silent: boolean;
 }
 
 interface LostRun {

@@ -22,8 +22,9 @@ export class RetryNews implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.outbox.on(RunStateChangedEvent.topic, async ({ aggregate_id, data }) => {
-      if (data['state'] === 'QUEUED') await this.tell(aggregate_id);
+    this.outbox.on(RunStateChangedEvent.topic, async ({ aggregate_id, aggregate_seq, data }) => {
+      // In its first version a run is new, and nothing has failed.
+      if (data['state'] === 'QUEUED' && aggregate_seq > 1) await this.tell(aggregate_id);
     });
   }
 

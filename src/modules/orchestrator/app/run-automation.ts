@@ -10,6 +10,7 @@ import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { TaskState } from '../../task/contracts/task.types.js';
 import { StartRunCommand, StopRunCommand } from '../contracts/run.commands.js';
 import { RunStateChangedEvent } from '../contracts/run.events.js';
+import type { RunState } from '../contracts/run.types.js';
 import { RunSync } from './sync-run.js';
 
 const ENDS: ReadonlySet<TaskState> = new Set(['COMPLETED', 'FAILED', 'CANCELLED']);
@@ -33,7 +34,9 @@ export class RunAutomation implements OnModuleInit {
     for (const { topic } of [AgentStartedEvent, AgentCompletedEvent, AgentFailedEvent]) {
       this.outbox.on(topic, (event) => this.sync.followAgent(String(event.data['run_id'])));
     }
-    this.outbox.on(RunStateChangedEvent.topic, (event) => this.sync.followRun(event.aggregate_id));
+    this.outbox.on(RunStateChangedEvent.topic, ({ aggregate_id, data }) =>
+      this.sync.followRun(aggregate_id, data['state'] as RunState),
+    );
     this.outbox.on(TaskStateChangedEvent.topic, (event) => this.followTask(event));
     this.outbox.on(TaskCreatedEvent.topic, (event) => this.startCreated(event));
   }

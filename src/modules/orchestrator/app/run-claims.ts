@@ -1,12 +1,12 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
-import { sql } from 'kysely';
+import { sql, type CompiledQuery } from 'kysely';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import type { RunState } from '../contracts/run.types.js';
 import { claimStatement } from './claim-statement.js';
 import { RunMetrics } from './run-metrics.js';
-import { LEASE_OWNER, LEASE_SECONDS, type ClaimedRun, type RunDB } from './run-rows.js';
+import { LEASE_OWNER, LEASE_SECONDS, type ClaimedRun, type HeldRun, type RunDB } from './run-rows.js';
 
 const CLAIMED = [
   'id',
@@ -33,6 +33,8 @@ const now = sql<Date>`now()`;
 /** Claims and leases, each one short statement. The epoch rises with every claim. */
 @Injectable()
 export class RunClaims {
+  private claim: CompiledQuery<ClaimedRun> | undefined;
+
   constructor(
     private readonly transactions: Transactions,
     @Inject(CONFIG) private readonly config: Config,
@@ -45,8 +47,8 @@ export class RunClaims {
    */
   async claimNext(): Promise<ClaimedRun | undefined> {
     const claimer = { host_id: this.config.host_id, lease_owner: LEASE_OWNER, lease_seconds: LEASE_SECONDS };
-    const statement = claimStatement(claimer).compile(this.db());
-    const [run] = await this.transactions.prepared<ClaimedRun>(statement).catch((error: unknown) => {
+    this.claim ??= claimStatement(claimer).compile(this.db()); // always the same one
+    const [run] = await this.transactions.prepared<ClaimedRun>(this.claim).catch((error: unknown) => {
       if ((error as { code?: string }).code === GAVE_UP) return [];
       throw error;
     });
@@ -72,18 +74,29 @@ export class RunClaims {
     query = query.where((by) => by.or([by('lease_owner', 'is', null), by('lease_owner', '!=', LEASE_OWNER)]));
     if (which === 'expired')
       query = query.where((by) => by.or([by('lease_expires_at', '<', now), by('lease_owner', 'is', null)]));
-    return query.returning(CLAIMED).execute();
+    return this.transactions.urgent<ClaimedRun>(query.returning(CLAIMED).compile());
   }
 
-  /** Extends the leases of this process; returns the runs it still holds. */
-  heartbeat(): Promise<ClaimedRun[]> {
-    return this.db()
+  /**
+   * Extends the leases of this process; returns the runs it still holds, and of each whether another host that was heard
+   * of within `lost_seconds` could take it.
+   */
+  heartbeat(): Promise<HeldRun[]> {
+    const { host_lost_seconds } = this.config.orchestrator;
+    const extended = this.db()
       .updateTable('runs')
       .set({ lease_expires_at: leaseEnd })
       .where('lease_owner', '=', LEASE_OWNER)
       .where('state', 'in', HELD_STATES)
       .returning(CLAIMED)
-      .execute();
+      .returning(
+        sql<boolean>`exists (
+          select from agent_hosts other left join agent_type_needs needs on needs.agent_type = runs.agent_type
+          where other.id <> ${this.config.host_id}::uuid and other.labels @> coalesce(needs.host_labels, '{}')
+            and other.heartbeat_at > now() - make_interval(secs => ${host_lost_seconds})
+        )`.as('has_other_host'),
+      );
+    return this.transactions.urgent<HeldRun>(extended.compile());
   }
 
   /** The run, if this process holds it. */
@@ -99,11 +112,11 @@ export class RunClaims {
 
   /** Hands the leases back, so that the next server need not wait for them to run out. */
   async releaseAll(): Promise<void> {
-    await this.db()
+    const released = this.db()
       .updateTable('runs')
       .set({ lease_owner: null, lease_expires_at: null })
-      .where('lease_owner', '=', LEASE_OWNER)
-      .execute();
+      .where('lease_owner', '=', LEASE_OWNER);
+    await this.transactions.urgent(released.compile());
   }
 
   private db() {

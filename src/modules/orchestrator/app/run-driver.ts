@@ -5,12 +5,17 @@ import { SYSTEM } from '../../../common/auth/actor.js';
 import { DomainError } from '../../../common/errors/domain-error.js';
 import { LaunchAgentCommand, ReleaseAgentCommand, StopAgentCommand } from '../../agent/contracts/agent.commands.js';
 import { FindAttemptAgentQuery, FindAttendedAttemptsQuery } from '../../agent/contracts/agent.queries.js';
+import type { AgentStatus } from '../../agent/contracts/agent.types.js';
+import { DispatchTaskCommand } from '../../task/contracts/task.commands.js';
 import { GetTaskQuery } from '../../task/contracts/task.queries.js';
+import type { TaskView } from '../../task/contracts/task.types.js';
 import { RunHolds } from './hold-run.js';
 import { LaunchGate } from './launch-gate.js';
 import type { ClaimedRun } from './run-rows.js';
 import { RunSync } from './sync-run.js';
 
+/** States of an agent that does not run yet: its run has nothing to follow, and nobody can have paused it. */
+const COMING: ReadonlySet<AgentStatus> = new Set(['PENDING', 'STARTING']);
 /** States in which nothing is to be done for a run whose agent is in the same one. */
 const CALM: ReadonlySet<string> = new Set(['RUNNING', 'PAUSED']);
 /** How long that is believed before all of it is gone through again. */
@@ -48,12 +53,13 @@ export class RunDriver {
       for (let next: ClaimedRun | undefined = run; next; next = this.again.get(run.id)) {
         this.again.delete(run.id);
         latest = next;
-        await this.driveAlone(next);
+        await this.driveAlone(next, next === run && run.waited_seconds !== undefined);
       }
       if (this.known.has(run.id)) this.known.set(run.id, performance.now());
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       if (error.code === 'run.fenced' || error.code === 'task.not_found') return; // somebody else's, or gone with its task
+      if (error.code === 'agent.left_behind') return await this.gate.park(latest);
       if (await this.hasAgent(latest)) throw error; // which may be at work: no run ends, or begins anew, beside it
       await this.sync.fail(run.id, error.code, error.message, latest);
     } finally {
@@ -88,11 +94,10 @@ export class RunDriver {
     this.known.delete(runId);
   }
 
-  private async driveAlone(run: ClaimedRun): Promise<void> {
-    if (!(await this.hasAgent(run)) && !(await this.gate.passes(run))) return;
-    if (!(await this.sync.dispatch(run.id))) return this.gate.putBack(run); // somebody took the last place of its column
+  private async driveAlone(run: ClaimedRun, isFresh: boolean): Promise<void> {
+    const found = (isFresh && (await this.dispatchFresh(run))) || (await this.dispatch(run));
+    if (!found) return;
     faultPoint('task.dispatched');
-    const found = await this.queries.execute(new GetTaskQuery(SYSTEM, run.task_id));
     const { id, board_id, title, description } = found;
     const { repository_url, branch } = run; // as they were when the run was asked for
     const { inactivity_timeout_seconds, wall_clock_timeout_seconds } = found;
@@ -105,8 +110,29 @@ export class RunDriver {
     );
     const wish = await this.sync.stopWish(run.id);
     if (wish) await this.commands.execute(new StopAgentCommand(agent.id, wish.reason, wish.force));
+    if (COMING.has(agent.status)) return; // its events tell when there is more to follow
     await this.sync.followAgent(run.id);
     this.holds.reconcile(run.id);
+  }
+
+  /**
+   * The task, in progress; null where it is not to be launched now: its run has gone back into the queue, has ended, or
+   * is another's.
+   */
+  private async dispatch(run: ClaimedRun): Promise<TaskView | null> {
+    if (!(await this.hasAgent(run)) && !(await this.gate.passes(run))) return null;
+    if (await this.sync.dispatch(run.id)) return this.queries.execute(new GetTaskQuery(SYSTEM, run.task_id));
+    await this.gate.putBack(run); // somebody took the last place of its column
+    return null;
+  }
+
+  /**
+   * The same in few steps for a run that was claimed a moment ago, so that it can have no agent yet. Null where anything
+   * stands in its way: what then becomes of it is decided by {@link dispatch} alone, which looks for an agent, too.
+   */
+  private async dispatchFresh(run: ClaimedRun): Promise<TaskView | null> {
+    if (!(await this.gate.isClear(run))) return null;
+    return this.commands.execute(new DispatchTaskCommand(run.task_id, run.id));
   }
 
   /** Whether the attempt was launched before; a run that got as far as RUNNING was. */

@@ -6,6 +6,7 @@ import { Workers, type Worker } from '../../../common/ops/workers.js';
 import { RunClaims } from './run-claims.js';
 import { RunDriver } from './run-driver.js';
 import { HEARTBEAT_MS, type ClaimedRun } from './run-rows.js';
+import { SelfFence } from './self-fence.js';
 import { ThisHost } from './this-host.js';
 
 /** Runs that are driven at once, as after a start: a drive mostly waits for PostgreSQL and the engine. */
@@ -14,6 +15,10 @@ const DRIVES_AT_ONCE = 8;
 const DRIVES_MS = 2_000;
 /** Between two looks whether the process that serves our host has gone. */
 const TURN_MS = 1_000;
+/** After a heartbeat that has failed: within a lease it is tried three times, each of which may take its time. */
+const FAILED_MS = 1_000;
+/** To find out which runs need driving; where that takes longer, all of them are driven: once more never hurts. */
+const RESTLESS_MS = 3_000;
 
 /**
  * The reconcile loop of this host. It waits until this process is the one that serves the host, and takes over what the
@@ -38,6 +43,7 @@ export class RunKeeper implements OnModuleInit, Worker {
     private readonly claims: RunClaims,
     private readonly driver: RunDriver,
     private readonly host: ThisHost,
+    private readonly fence: SelfFence,
     private readonly workers: Workers,
   ) {}
 
@@ -53,6 +59,7 @@ export class RunKeeper implements OnModuleInit, Worker {
     this.stopping = true;
     this.bell.ring();
     await this.running;
+    this.fence.rest(); // agents live on while nobody serves the host, as at any shutdown
     await Promise.race([Promise.all(this.driving.values()), sleep(DRIVES_MS, undefined, { ref: false })]);
     await this.claims.releaseAll();
     await this.host.leave();
@@ -62,15 +69,17 @@ export class RunKeeper implements OnModuleInit, Worker {
     while (!this.stopping) {
       const restMs = await this.round().catch((error: unknown) => {
         this.logger.error({ err: error }, 'reconciling failed; again soon');
-        return HEARTBEAT_MS;
+        return FAILED_MS;
       });
       if (!this.stopping) await this.bell.wait(restMs);
     }
   }
 
   private async round(): Promise<number> {
+    const asked = performance.now();
     const service = await this.host.heartbeat();
     if (service === 'elsewhere') return this.waitForTurn();
+    this.fence.heard(asked, this.host.hasOthers);
     if (this.isWaiting) this.logger.log('this process serves the host now');
     this.isWaiting = false;
     if (service === 'taken') this.isTakenOver = false;
@@ -82,6 +91,7 @@ export class RunKeeper implements OnModuleInit, Worker {
 
   /** Another process of this home serves the host: what this one still has of it is that one's. */
   private async waitForTurn(): Promise<number> {
+    this.fence.rest();
     if (!this.isWaiting) {
       this.logger.warn(
         'another process with this KANDEV_HOME serves this host: this one takes no runs until that one has gone',
@@ -102,9 +112,13 @@ export class RunKeeper implements OnModuleInit, Worker {
   private async keep(): Promise<void> {
     const before = this.driver.all();
     const runs = await this.claims.heartbeat();
+    this.fence.holds(runs);
     const now = new Set(runs.map(({ id }) => id));
     for (const id of before) if (!now.has(id)) await this.driver.release(id);
-    const restless = await this.driver.restless(runs);
+    const restless = await Promise.race([
+      this.driver.restless(runs),
+      sleep(RESTLESS_MS, runs, { ref: false }), // a connection that hangs must not keep the next heartbeat
+    ]);
     // Not waited for: one that hangs must not keep the host from saying that it lives.
     for (const run of restless) {
       if (this.driving.has(run.id)) continue;

@@ -5,6 +5,7 @@ import type { RunState } from '../contracts/run.types.js';
 import type { AgentHostSchema } from '../domain/agent-host.entity.js';
 import type { AgentTypeNeedsSchema } from '../domain/agent-type-needs.entity.js';
 import type { BudgetSchema } from '../domain/budget.entity.js';
+import type { QueueKeeperSchema } from '../domain/queue-keeper.entity.js';
 import type { BoardShareSchema, UserShareSchema } from '../domain/queue-share.entity.js';
 import type { Run, RunSchema } from '../domain/run.entity.js';
 import type { RunAttemptSchema } from '../domain/run-attempt.entity.js';
@@ -20,6 +21,7 @@ export type RunDB = InferKyselyDB<
   | typeof AgentTypeNeedsSchema
   | typeof BoardShareSchema
   | typeof UserShareSchema
+  | typeof QueueKeeperSchema
 >;
 
 /** A run that this server holds. */
@@ -37,6 +39,12 @@ export interface ClaimedRun {
   stop_force: boolean;
   /** Of one that was claimed just now: from the queue to the claim. */
   waited_seconds?: number;
+}
+
+/** One whose lease was extended just now. */
+export interface HeldRun extends ClaimedRun {
+  /** Where this host is lost, another one that is up now may go on with it. */
+  has_other_host: boolean;
 }
 
 /** Stands in the queue's shares for who has asked for runs and was deleted since. */

@@ -9,6 +9,7 @@ import { GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { TaskState } from '../../task/contracts/task.types.js';
 import type { RunState } from '../contracts/run.types.js';
 import { estimateCompletion, type CompletionEstimate, type EstimateBasis } from '../domain/completion-estimate.js';
+import { isLive } from '../domain/run-state.js';
 import type { WaitingFor } from '../domain/waiting-for.js';
 import type { RunDB } from './run-rows.js';
 import { usualDuration } from './usual-duration.js';
@@ -22,7 +23,7 @@ export interface RunStatus {
   state: TaskState;
   run_id: string | null;
   run_state: RunState | null;
-  /** What a run that is queued or being started waits for; null when it does not, or there is no run. */
+  /** What a run waits for that is queued, being started, or on a host whose engine is away; null when it does not. */
   waiting_for: WaitingFor | null;
   attempt: number | null;
   agent_instance_id: string | null;
@@ -102,7 +103,9 @@ export class GetRunStatusHandler implements IQueryHandler<GetRunStatusQuery> {
         parked_for: run.parked_for ?? null,
       });
     }
-    return run.state === 'STARTING' ? this.reasons.ofStarting(agent_id) : null;
+    if (!isLive(run.state)) return null;
+    const host = await this.reasons.ofHost({ ...run, host_id: run.host_id ?? null });
+    return host ?? (run.state === 'STARTING' ? this.reasons.ofStarting(agent_id) : null);
   }
 
   private async estimate(run: RunRow, told: AgentProgress | null): Promise<CompletionEstimate | null> {

@@ -24,7 +24,8 @@ export class RunTerms {
   ) {}
 
   /**
-   * As task, agent type and settings say now; the agent type is the task's own unless another one is `asked` for.
+   * As task, agent type and settings say now; the agent type is the task's own unless another one is `asked` for. The
+   * claim knows from then on what it takes of a host, also if it was made a moment ago.
    * @throws DomainError `run.no_agent_type`, and those of {@link GetStartableAgentTypeQuery}
    */
   async of(task: TaskView, asked: string | undefined): Promise<Terms> {
@@ -38,11 +39,7 @@ export class RunTerms {
     }
     const type = await this.queries.execute(new GetStartableAgentTypeQuery(wanted));
     const retry_policy = effectiveRetryPolicy(task.retry_policy, type.retry_policy, this.config.orchestrator);
+    await this.upkeep.copyNeedsOf([type.needs]);
     return { agent_type: type.name, retry_policy };
-  }
-
-  /** Before a run is queued: a type that was made a moment ago is claimed by what it says. */
-  async publish(): Promise<void> {
-    await this.upkeep.copyNeeds();
   }
 }

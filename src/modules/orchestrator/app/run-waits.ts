@@ -5,7 +5,11 @@ import { OutboxHandlers } from '../../../common/bus/outbox-handlers.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { BoardWipLimitsChangedEvent } from '../../task/contracts/board.events.js';
 import { TaskDeletedEvent, TaskStateChangedEvent, TaskUpdatedEvent } from '../../task/contracts/task.events.js';
-import { FindDependentsQuery, FindOpenDependenciesQuery } from '../../task/contracts/task.queries.js';
+import {
+  FindDependentsQuery,
+  FindHeldTasksQuery,
+  FindOpenDependenciesQuery,
+} from '../../task/contracts/task.queries.js';
 import { RunStateChangedEvent } from '../contracts/run.events.js';
 import { DispatchSignal } from './dispatch-signal.js';
 import { RunPlaces } from './run-places.js';
@@ -37,9 +41,15 @@ export class RunWaits implements OnModuleInit {
 
   onModuleInit(): void {
     this.outbox.on(TaskStateChangedEvent.topic, async ({ aggregate_id, data }) => {
-      const dependents = await this.queries.execute(new FindDependentsQuery(aggregate_id));
-      await this.reviewTasks([aggregate_id, ...dependents]);
-      await this.reviewPlaces(String(data['board_id']));
+      const { board_id, run_id, old_state, new_state } = data as unknown as TaskStateChangedEvent['data'];
+      // A run that puts its task into progress is not queued, and no other one of the task is.
+      const isDispatch = run_id !== null && new_state === 'IN_PROGRESS';
+      const tasks = isDispatch ? [] : [aggregate_id];
+      // Others depend on nothing but whether it is completed.
+      if (old_state === 'COMPLETED' || new_state === 'COMPLETED')
+        tasks.push(...(await this.queries.execute(new FindDependentsQuery(aggregate_id))));
+      if (tasks.length > 0) await this.reviewTasks(tasks);
+      await this.reviewPlaces(board_id);
     });
     this.outbox.on(TaskUpdatedEvent.topic, async ({ aggregate_id, data }) => {
       const fields = data['fields'] as string[];
@@ -118,7 +128,7 @@ export class RunWaits implements OnModuleInit {
   private async review(find: () => Promise<QueuedRun[]>): Promise<void> {
     const aligned = new Set<string>();
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const runs = await find();
+      const runs = await this.inQuestion(await find());
       const wanting = await this.places.wanting(runs);
       for (const { id, board_id } of runs) {
         if (!wanting.has(id) || aligned.has(board_id)) continue;
@@ -132,6 +142,13 @@ export class RunWaits implements OnModuleInit {
       await turnMarks(this.db(), wrong);
       this.signal.ring();
     }
+  }
+
+  /** All but those that wait for nothing, and are not marked so: most, in one look. */
+  private async inQuestion(runs: QueuedRun[]): Promise<QueuedRun[]> {
+    if (runs.length === 0) return [];
+    const held = new Set(await this.queries.execute(new FindHeldTasksQuery(runs.map(({ task_id }) => task_id))));
+    return runs.filter(({ task_id, waits_for_tasks }) => waits_for_tasks || held.has(task_id));
   }
 
   private async waiting(task_ids: string[]): Promise<Set<string>> {

@@ -5,7 +5,7 @@ import { DomainError } from '../../../common/errors/domain-error.js';
 import { Idempotency } from '../../../common/idempotency/idempotency.js';
 import type { Tx } from '../../../common/persistence/transactions.js';
 import { ReopenTaskCommand } from '../../task/contracts/task.commands.js';
-import { FindOpenDependenciesQuery, FindWipBlocksQuery, GetTaskQuery } from '../../task/contracts/task.queries.js';
+import { FindHeldTasksQuery, GetTaskQuery } from '../../task/contracts/task.queries.js';
 import type { TaskView } from '../../task/contracts/task.types.js';
 import { StartRunCommand, type RunReceipt } from '../contracts/run.commands.js';
 import { FindTasksWithLiveRunQuery } from '../contracts/run.queries.js';
@@ -43,11 +43,11 @@ export class RunStarts {
   /** As {@link StartRunCommand} says. @throws whatever it throws, and what `also` does */
   async start(command: StartRunCommand, also?: Also): Promise<RunReceipt> {
     const { actor, task_id, once } = command;
-    await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
+    const task = await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
     const before = await this.idempotency.answered<RunReceipt>(actor, once);
     if (before) return before;
     try {
-      return await this.startOnce(command, also);
+      return await this.startOnce(command, task, also);
     } catch (error) {
       // The same request sent twice at once: what the faster one did may be what stood in our way.
       const first = error instanceof DomainError ? await this.idempotency.answered<RunReceipt>(actor, once) : undefined;
@@ -56,10 +56,10 @@ export class RunStarts {
     }
   }
 
-  private async startOnce(command: StartRunCommand, also?: Also): Promise<RunReceipt> {
+  private async startOnce(command: StartRunCommand, found: TaskView, also?: Also): Promise<RunReceipt> {
     const { actor, task_id, options } = command;
-    await this.sync.followLatest(task_id); // the end of the run before is the task's first
-    const task = await this.queries.execute(new GetTaskQuery(actor, task_id, 'write'));
+    const hasFollowed = await this.sync.followLatest(task_id); // the end of the run before is the task's first
+    const task = hasFollowed ? await this.queries.execute(new GetTaskQuery(actor, task_id, 'write')) : found;
     requireStartable(task, options.force ?? false);
     const terms = await this.terms.of(task, options.agent_type);
     if (options.force) {
@@ -67,15 +67,13 @@ export class RunStarts {
       await also?.first();
       await this.commands.execute(new ReopenTaskCommand(actor, task_id, 'started again'));
     }
-    await this.terms.publish();
     return this.queue(command, { task, terms, also });
   }
 
   private async queue({ actor, options, once }: StartRunCommand, { task, terms, also }: NewRun) {
-    // What changes after this look is seen by the review that the run's own event causes.
-    const open = await this.queries.execute(new FindOpenDependenciesQuery([task.id]));
-    // Where places are limited that review says whose turn it is: nobody slips past those who wait already.
-    const limited = await this.queries.execute(new FindWipBlocksQuery([task.id]));
+    // What changes after this look is seen by the review that the run's own event causes. Where places are limited that
+    // review says whose turn it is, too: nobody slips past those who wait already.
+    const held = await this.queries.execute(new FindHeldTasksQuery([task.id]));
     try {
       return await this.idempotency.run(actor, once, async (tx) => {
         const run = tx.em.create(Run, {
@@ -85,7 +83,7 @@ export class RunStarts {
           ...terms,
           ...{ repository_url: task.repository_url, branch: task.branch },
           priority: options.priority ?? (options.force ? FORCED_PRIORITY : task.priority),
-          waits_for_tasks: open.length > 0 || limited.length > 0,
+          waits_for_tasks: held.length > 0,
           requested_by: actor.user_id,
         });
         await tx.em.flush();

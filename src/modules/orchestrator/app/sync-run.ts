@@ -12,6 +12,7 @@ import { isLive, LIVE_RUN_STATES, type RunTrigger } from '../domain/run-state.js
 import { Run } from '../domain/run.entity.js';
 import { AttemptEnds, type AttemptEnd } from './attempt-ends.js';
 import { DispatchSignal } from './dispatch-signal.js';
+import { latestRunOf, readRun, type RunNow } from './run-now.js';
 import type { RunDB } from './run-rows.js';
 
 /** What an instance's status means for its run. */
@@ -51,7 +52,7 @@ export class RunSync {
 
   /** The run follows its instance. */
   async followAgent(runId: string): Promise<void> {
-    const run = await this.read(runId);
+    const run = await readRun(this.transactions, runId);
     if (!run || !isLive(run.state)) return;
     const agent = await this.queries.execute(new FindAttemptAgentQuery(runId, run.attempt));
     const trigger = agent && TRIGGER[agent.status];
@@ -63,21 +64,25 @@ export class RunSync {
     faultPoint('run.ended');
   }
 
-  /** The task follows its run, as soon as that is more than claimed: a claimed one may go back into the queue. */
-  async followRun(runId: string): Promise<void> {
-    const run = await this.read(runId);
+  /**
+   * The task follows its run, as soon as that is more than claimed: a claimed one may go back into the queue. Of
+   * `changed_to`, if it is the state that the run has changed to: the next change is told, too.
+   */
+  async followRun(runId: string, changed_to?: RunState): Promise<void> {
+    if (changed_to && !OUTCOME[changed_to]) return;
+    const run = await readRun(this.transactions, runId);
     if (run && run.state !== 'STARTING') await this.tellTaskOf(run);
   }
 
   /** The task goes into progress with its run, which is about to be launched or was; false where there is no place. */
   async dispatch(runId: string): Promise<boolean> {
-    const run = await this.read(runId);
+    const run = await readRun(this.transactions, runId);
     return !run || this.tellTaskOf(run);
   }
 
   /** Whether a run of the task was ever queued. */
   async hadRun(taskId: string): Promise<boolean> {
-    return (await this.latestOf(taskId)) !== null;
+    return (await latestRunOf(this.transactions, taskId)) !== undefined;
   }
 
   /** The task's live run: its id and state; of those that were queued by then, where a time is given (RFC 3339). */
@@ -93,20 +98,22 @@ export class RunSync {
     return run ?? null;
   }
 
-  /** The task takes over the end of its latest run, if that has not happened yet. */
-  async followLatest(taskId: string): Promise<void> {
-    const run = await this.latestOf(taskId);
-    if (run && !isLive(run.state)) await this.tellTask(run);
+  /** The task takes over the end of its latest run, if that has not happened yet; false where no run has ended. */
+  async followLatest(taskId: string): Promise<boolean> {
+    const run = await latestRunOf(this.transactions, taskId);
+    if (!run || isLive(run.state)) return false;
+    await this.tellTask(run);
+    return true;
   }
 
   /** A run that another one has followed has nothing to say any more. */
-  private async tellTaskOf(run: Run): Promise<boolean> {
-    return (await this.latestOf(run.task_id))?.id !== run.id || this.tellTask(run);
+  private async tellTaskOf(run: RunNow): Promise<boolean> {
+    return !run.is_latest || this.tellTask(run);
   }
 
   /** False where the task stays where it is, as its new column is full. */
-  private async tellTask(run: Run): Promise<boolean> {
-    const outcome = OUTCOME[run.state as RunState];
+  private async tellTask(run: RunNow): Promise<boolean> {
+    const outcome = OUTCOME[run.state];
     if (!outcome) return true;
     const agent = run.attempt === 0 ? null : await this.queries.execute(new FindAttemptAgentQuery(run.id, run.attempt));
     // What an attempt before has failed by is no reason to begin the next.
@@ -119,8 +126,8 @@ export class RunSync {
 
   /** What the user has asked of a run that is being stopped; null for any other. */
   async stopWish(runId: string): Promise<{ reason: string | null; force: boolean } | null> {
-    const run = await this.read(runId);
-    return run?.state === 'STOPPING' ? { reason: run.stop_reason ?? null, force: run.stop_force } : null;
+    const run = await readRun(this.transactions, runId);
+    return run?.state === 'STOPPING' ? { reason: run.stop_reason, force: run.stop_force } : null;
   }
 
   /**
@@ -152,16 +159,6 @@ export class RunSync {
     await tx.em.flush();
     tx.emit(new RunStateChangedEvent(run.id, run.version, { task_id: run.task_id, state: run.state }));
     if (run.state === 'QUEUED' || !isLive(run.state)) tx.afterCommit(() => this.signal.ring()); // its slot is free
-  }
-
-  private latestOf(task_id: string): Promise<Run | null> {
-    return this.transactions.run((tx) =>
-      tx.em.findOne(Run, { task_id }, { orderBy: { queued_at: 'desc', id: 'desc' } }),
-    );
-  }
-
-  private read(id: string): Promise<Run | null> {
-    return this.transactions.run((tx) => tx.em.findOne(Run, { id }));
   }
 }
 

@@ -6,3 +6,10 @@ export class FindHostNameQuery extends Query<string | null> {
     super();
   }
 }
+
+/** Whether the host was heard of within `KANDEV_HOST_LOST_SECONDS`; false where nobody knows it (any more). No access check. */
+export class IsHostUpQuery extends Query<boolean> {
+  constructor(readonly host_id: string) {
+    super();
+  }
+}

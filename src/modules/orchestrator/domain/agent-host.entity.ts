@@ -23,6 +23,8 @@ export const AgentHostSchema = defineEntity({
     server_version: p.string().length(50),
     /** What does not work there as it should, in sentences. */
     degraded: p.json<string[]>().defaultRaw(`'[]'`),
+    /** Since when its container engine does not answer; null while it does, and where nobody has looked yet. */
+    engine_away_since: p.datetime(3).nullable(),
     started_at: p.datetime(3),
     heartbeat_at: p.datetime(3),
     created_at: p.datetime(3).defaultRaw('now()'),

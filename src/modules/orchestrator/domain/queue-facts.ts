@@ -74,4 +74,9 @@ export class Limits {
   maxOf(scope: LimitScope, subject: string): number | undefined {
     return this.of(scope, subject)?.max_running ?? undefined;
   }
+
+  /** Whether there is any limit in this scope. */
+  holdBack(scope: LimitScope): boolean {
+    return [...this.rows.values()].some((row) => row.scope === scope && row.max_running !== null);
+  }
 }

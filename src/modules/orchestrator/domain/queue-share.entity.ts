@@ -9,6 +9,8 @@ export const BoardShareSchema = defineEntity({
     pass: p.double(),
     /** What `pass` was at its last turn: the highest of all is where the service is now. */
     turn_pass: p.double().default(0),
+    /** The same of its users: the highest of their `turn_pass`. */
+    user_service: p.double().default(0),
     /** Has queued runs. May be true without; never for long false with. */
     waiting: p.boolean().default(true),
   },

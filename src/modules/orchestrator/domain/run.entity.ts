@@ -68,7 +68,7 @@ export const RunSchema = defineEntity({
         "state in ('QUEUED', 'STARTING', 'RUNNING', 'PAUSED', 'STOPPING', 'COMPLETED', 'FAILED', 'CANCELLED')",
     },
     { name: 'runs_priority_check', expression: 'priority >= 0 and priority <= 10' },
-    { name: 'runs_parked_for_check', expression: "parked_for in ('back_off', 'retry_after', 'budget')" },
+    { name: 'runs_parked_for_check', expression: "parked_for in ('back_off', 'retry_after', 'budget', 'agent_left')" },
   ],
 });
 

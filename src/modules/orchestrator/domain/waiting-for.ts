@@ -4,12 +4,13 @@ import type { HostHoldUp, LimitHoldUp } from './hold-up.js';
 
 /**
  * What a run waits for; docs/waiting.md says of each what to do. Of a queued one: other tasks; room in its board's column;
- * a certain time; a limit; a host; a host's disk; nothing but its turn. Of one that is being launched: what is done for it.
+ * a certain time; an agent that was left behind; a limit; a host; a host's disk; nothing but its turn. Of one that is being launched: what is done for it.
+ * Of any that a host has: its container engine, where that does not answer.
  */
 export const WAIT_REASONS = [
-  ...(['dependencies', 'wip_limit', 'back_off', 'retry_after', 'budget'] as const),
+  ...(['dependencies', 'wip_limit', 'back_off', 'retry_after', 'budget', 'agent_left'] as const),
   ...(['limit', 'host', 'disk', 'queue'] as const),
-  ...(['preparation', 'clone', 'image_pull', 'launch'] as const),
+  ...(['preparation', 'clone', 'image_pull', 'launch', 'engine'] as const),
 ] as const;
 export type WaitReason = (typeof WAIT_REASONS)[number];
 
@@ -41,7 +42,7 @@ export interface WaitingFor {
   tasks: AwaitedTask[];
   /** Of `wip_limit`. */
   column: AwaitedColumn | null;
-  /** Of `back_off`, `retry_after` and `budget`: when it goes back into the queue. RFC 3339. */
+  /** Of `back_off`, `retry_after`, `budget` and `agent_left`: when it goes back into the queue. RFC 3339. */
   until: string | null;
   /** Of `limit`. */
   limit: AwaitedLimit | null;
@@ -71,6 +72,7 @@ function sentenceOf(waiting: Waiting): string {
     back_off: () => `Its last attempt failed. It goes back into the queue${when}.`,
     retry_after: () => `A provider has asked to be left alone for a while. It goes back into the queue${when}.`,
     budget: () => budgetSentence('A budget is used up.', until),
+    agent_left: () => LEFT_BEHIND,
     limit: () => (limit ? limitSentence(limit) : 'A limit is reached.'),
     host: () => (host ? hostSentence(host) : 'No host takes it.'),
     disk: () => 'The disks of the hosts that it may run on are nearly full.',
@@ -79,9 +81,30 @@ function sentenceOf(waiting: Waiting): string {
     clone: () => `Its repository is being cloned${percent}.`,
     image_pull: () => `The image of its agent type is being pulled${percent}.`,
     launch: () => 'Its agent is being started.',
+    engine: () => 'The container engine of its host does not answer.',
   };
   return sentences[reason]();
 }
+
+const LEFT_BEHIND =
+  'An earlier agent of its task can not be reached, and may still work in its workspace: it waits until that is gone.';
+
+/** The host and since when its engine is away (RFC 3339); a run that is to stop can't, and by force it ends all the same. */
+export function engineSentence(host: string, since: string, isStopping: boolean): string {
+  const away = `The container engine of the host ${host} does not answer since ${since}`;
+  if (!isStopping) return `${away}: nobody knows how its agent is.`;
+  return `${away}, so its agent can not be stopped. A stop by force ends the run within a minute, without its agent.`;
+}
+
+/** The hosts on which earlier agents of a task were left behind. */
+export function leftBehindSentence(hosts: readonly string[]): string {
+  if (hosts.length === 0) return LEFT_BEHIND;
+  return `${LEFT_BEHIND} It is on the host ${hosts.join(', ')}, which removes it when its container engine answers.`;
+}
+
+/** Who would bring a run back into line, and does not. */
+export const NOBODY_KEEPS =
+  'Nobody looks after the queue: no process with KANDEV_ROLE=orchestrator (or all) was heard of, and without one it stays where it is.';
 
 /** `which`: the budget and who can raise it, in sentences. */
 export function budgetSentence(which: string, until: string | null | undefined): string {
@@ -113,7 +136,7 @@ function hostSentence({ problem, labels, missing_memory_bytes, missing_cpus }: H
     ...(missing_cpus > 0 ? [`${Math.ceil(missing_cpus * 100) / 100} cores`] : []),
   ];
   return {
-    none_up: 'No host is up.',
+    none_up: 'No host is up: a process with KANDEV_ROLE=runner (or all) has to be there.',
     labels: labels.includes(ENGINE_LABEL)
       ? 'No host that is up has a container engine that answers.'
       : `No host that is up has the labels that its agent type asks for: ${labels.join(', ')} missing.`,

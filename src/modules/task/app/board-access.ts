@@ -20,7 +20,7 @@ const LOCKS = {
 export type Hold = keyof typeof LOCKS;
 
 /** Nobody has this id: the server itself is a member of no board. */
-const NOBODY = '00000000-0000-0000-0000-000000000000';
+export const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 /** Checks what the actor may do on the board. @throws DomainError `board.not_found`, `board.forbidden` */
 export async function authorizeBoard(

@@ -8,8 +8,9 @@ import { isUuid } from '../../../common/validation/id.decorator.js';
 import { GetAgentTaskQuery } from '../../agent/contracts/agent.queries.js';
 import { FindVisibleTasksQuery, GetTaskQuery } from '../contracts/task.queries.js';
 import type { TaskView } from '../contracts/task.types.js';
-import { seesEverything } from '../domain/board-permission.js';
-import { authorizeBoard, visibleTasks } from './board-access.js';
+import type { BoardRole } from '../domain/board.entity.js';
+import { checkPermission, seesEverything } from '../domain/board-permission.js';
+import { NOBODY, visibleTasks } from './board-access.js';
 import { toTaskRecord, toTaskView, type TaskRecord, type TaskRow } from './records.js';
 import type { TaskDB } from './task-db.js';
 
@@ -30,6 +31,10 @@ const READ_ANY = `
   ) as depends_on
   from tasks t where t.id = $1`;
 const READ_AS_MEMBER = `${READ_ANY} and t.board_id in (select board_id from board_members where user_id = $2)`;
+/** For who is no stranger to the board, with the role there. */
+const READ_WITH_ROLE = `
+  select t.*, m.role
+  from tasks t left join board_members m on m.board_id = t.board_id and m.user_id = $2 where t.id = $1`;
 type ReadRow = TaskRow & { depends_on: string[] };
 
 @QueryHandler(ReadTaskQuery)
@@ -63,10 +68,11 @@ export class GetTaskHandler implements IQueryHandler<GetTaskQuery> {
   constructor(private readonly transactions: Transactions) {}
 
   async execute({ actor, task_id, permission }: GetTaskQuery): Promise<TaskView> {
-    const db = this.transactions.kysely<TaskDB>();
-    const row = await visibleTasks(db, actor).selectAll('t').where('t.id', '=', task_id).executeTakeFirst();
+    const query = CompiledQuery.raw(READ_WITH_ROLE, [task_id, actor.user_id ?? NOBODY]);
+    const { rows } = await this.transactions.kysely<TaskDB>().executeQuery<TaskRow & { role: BoardRole | null }>(query);
+    const [row] = rows;
     if (!row) throw notFound('task');
-    if (permission !== 'read') await authorizeBoard(db, actor, row.board_id, permission);
+    checkPermission(actor, row.role, permission, 'task');
     return toTaskView(row);
   }
 }

@@ -1,6 +1,6 @@
 import type { Actor } from '../../../common/auth/actor.js';
 import { Command } from '../../../common/bus/contracts.js';
-import type { TaskState } from './task.types.js';
+import type { TaskState, TaskView } from './task.types.js';
 
 /** What a run tells its task. */
 export type RunOutcome = 'dispatched' | 'completed' | 'failed' | 'cancelled';
@@ -20,6 +20,21 @@ export class ApplyRunToTaskCommand extends Command<{ state: TaskState | null; wi
     readonly reason: string | null,
     /** The instance that works on the task now; null when none does. */
     readonly agent_id: string | null,
+  ) {
+    super();
+  }
+}
+
+/**
+ * Puts the task of a run into progress whose agent is to be launched now, as a {@link ApplyRunToTaskCommand} of outcome
+ * `dispatched` does, and answers with what the agent is to work on. Null where it has to wait: it depends on others that
+ * are not completed, or its column is full; it stays where it is then. Both are looked at under the task's lock.
+ * @throws DomainError `task.not_found`
+ */
+export class DispatchTaskCommand extends Command<TaskView | null> {
+  constructor(
+    readonly task_id: string,
+    readonly run_id: string,
   ) {
     super();
   }

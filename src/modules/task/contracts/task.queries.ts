@@ -88,6 +88,16 @@ export class FindDependentsQuery extends Query<string[]> {
   }
 }
 
+/**
+ * Those of the tasks whose dispatch may have to wait: they depend on others that are not completed, or their board limits
+ * IN_PROGRESS and they are not there yet. No access check.
+ */
+export class FindHeldTasksQuery extends Query<string[]> {
+  constructor(readonly task_ids: readonly string[]) {
+    super();
+  }
+}
+
 /** A task that the dispatch of a run would move into a limited column, and how full that is. */
 export interface WipBlock {
   task_id: string;

@@ -38,7 +38,7 @@ export class GrantStore {
       if (error.code === 'ENOENT') return null;
       throw error;
     });
-    return text === null ? null : (JSON.parse(text) as Grant);
+    return text === null ? null : wholeGrant(text);
   }
 
   /** An empty folder for the attempt; what a crash has left of an unfinished grant goes. */
@@ -80,11 +80,10 @@ export class GrantStore {
     return path;
   }
 
-  /** The grant is whole. */
+  /** The grant is whole. What a power cut leaves of the record is none, see {@link wholeGrant}: nobody waits for the disk. */
   async finish(agentId: string, grant: Grant): Promise<void> {
     const path = join(this.path(agentId), RECORD);
-    // On the disk before it has its name: half a record would look like a grant after a power cut.
-    await writeFile(`${path}.new`, JSON.stringify(grant), { mode: 0o600, flush: true });
+    await writeFile(`${path}.new`, JSON.stringify(grant), { mode: 0o600 });
     await rename(`${path}.new`, path);
   }
 
@@ -96,6 +95,15 @@ export class GrantStore {
   /** Agents with a folder. */
   async list(): Promise<string[]> {
     return (await readdir(this.root).catch(() => [])).filter((name) => UUID.test(name));
+  }
+}
+
+/** Null for what a power cut has left of a record, empty or cut off: an object's text is whole only with its last brace. */
+function wholeGrant(text: string): Grant | null {
+  try {
+    return JSON.parse(text) as Grant;
+  } catch {
+    return null;
   }
 }
 

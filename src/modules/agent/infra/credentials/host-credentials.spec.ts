@@ -156,6 +156,7 @@ describe('an attempt', () => {
     const copies = join(directory, 'home/granted', AGENT);
     mkdirSync(join(copies, '.ssh'), { recursive: true });
     writeFileSync(join(copies, '.ssh/id_ed25519'), 'half');
+    writeFileSync(join(copies, 'grant.json'), '{"granted":{"files":['); // what a power cut leaves
     const first = await grant(credentials(), { environment_vars: { KEY: '${OPENAI_API_KEY}' } });
     rmSync(folder, { recursive: true });
     variables['OPENAI_API_KEY'] = 'changed';

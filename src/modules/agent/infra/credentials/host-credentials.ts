@@ -54,10 +54,10 @@ export class HostCredentials extends Credentials {
     this.store = new GrantStore(join(config.home, 'granted'));
   }
 
-  async grant(instance: AgentInstance, user: AgentUser, home: string): Promise<Granted> {
+  async grant(instance: AgentInstance, user: AgentUser, home: string | Promise<string>): Promise<Granted> {
     const grant = (await this.store.read(instance.id)) ?? (await this.make(instance, user));
-    await this.secretsOf(instance.id); // from here on nothing shows them
-    await makeMountPoints(home, grant.granted.files, user);
+    this.hide(instance.id, grant.granted.secrets); // from here on nothing shows them
+    await makeMountPoints(await home, grant.granted.files, user);
     await this.relay(instance.id, grant).catch((error: unknown) => {
       this.logger.warn({ err: error, agent_id: instance.id }, 'the way to the SSH agent could not be opened');
       throw new AttemptFailure('credentials.unavailable', 'The way to the SSH agent could not be opened.');
@@ -69,7 +69,12 @@ export class HostCredentials extends Credentials {
     const known = this.secrets.get(agentId);
     if (known) return known;
     const secrets = (await this.store.read(agentId))?.granted.secrets;
-    if (!secrets) return NONE;
+    return secrets ? this.hide(agentId, secrets) : NONE;
+  }
+
+  private hide(agentId: string, secrets: readonly string[]): readonly string[] {
+    const known = this.secrets.get(agentId);
+    if (known) return known;
     this.secrets.set(agentId, secrets);
     const redactor = Redactor.of(secrets);
     hideInLogs(agentId, (line) => redactor.line(line));

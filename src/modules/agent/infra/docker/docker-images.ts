@@ -12,11 +12,25 @@ import { ImagePull } from './image-pull.js';
 /** Images of one engine: present, or pulled; several runs of one image pull it once. */
 export class DockerImages {
   private readonly pulls = new Map<string, ImagePull>();
+  /** By image id, which stands for its content: what is once read of it never changes. */
+  private readonly known = new Map<string, ImageDetails>();
 
   constructor(
     private readonly docker: Docker,
     private readonly pullTimeoutSeconds: number,
   ) {}
+
+  /** What the name resolves to here; undefined where the engine does not have it. @throws AttemptFailure as `resolve` */
+  async find(name: string): Promise<PreparedImage | undefined> {
+    try {
+      const image = await within(QUICK_SECONDS, this.docker.getImage(name).inspect());
+      this.keep(image);
+      return { image_id: image.Id, image_digest: digestOf(name, image.RepoDigests) };
+    } catch (error) {
+      if (engineStatus(error) === 404) return undefined;
+      throw engineFailure(error, 'image.unavailable', `The image ${name} can't be looked up`);
+    }
+  }
 
   /**
    * What the name resolves to, pulled first if the engine does not have it. A pull goes on when `signal` aborts:
@@ -53,17 +67,21 @@ export class DockerImages {
     };
   }
 
-  /** What a container is made of. @throws AttemptFailure `image.unavailable` when it is gone */
+  /**
+   * What a container is made of; of an image that was seen once, whether it is still there or not.
+   * @throws AttemptFailure `image.unavailable` when it is gone
+   */
   async details(imageId: string): Promise<ImageDetails> {
-    const { Config: config } = await this.inspect(imageId);
-    const parts: unknown[] = [config.Entrypoint ?? [], config.Cmd ?? []].flat();
-    const { Healthcheck: health_check, Shell: shell } = config as { Healthcheck?: HealthConfig; Shell?: string[] };
-    return {
-      command: parts.filter((part): part is string => typeof part === 'string'),
-      volumes: Object.keys(config.Volumes ?? {}),
-      health_check: health_check ?? undefined,
-      shell: shell ?? undefined,
-    };
+    return this.known.get(imageId) ?? this.keep(await this.inspect(imageId));
+  }
+
+  private keep(image: Docker.ImageInspectInfo): ImageDetails {
+    const details = detailsOf(image);
+    this.known.delete(image.Id); // the newest are last
+    this.known.set(image.Id, details);
+    const [oldest] = this.known.keys();
+    if (this.known.size > MAX_KNOWN && oldest !== undefined) this.known.delete(oldest);
+    return details;
   }
 
   private begin(name: string): ImagePull {
@@ -72,16 +90,6 @@ export class DockerImages {
     const end = (): boolean => this.pulls.delete(name);
     pull.done.then(end, end);
     return pull;
-  }
-
-  private async find(name: string): Promise<PreparedImage | undefined> {
-    try {
-      const { Id: image_id, RepoDigests: digests } = await within(QUICK_SECONDS, this.docker.getImage(name).inspect());
-      return { image_id, image_digest: digestOf(name, digests) };
-    } catch (error) {
-      if (engineStatus(error) === 404) return undefined;
-      throw engineFailure(error, 'image.unavailable', `The image ${name} can't be looked up`);
-    }
   }
 
   private async inspect(imageId: string): Promise<Docker.ImageInspectInfo> {
@@ -95,6 +103,18 @@ export class DockerImages {
   }
 }
 
+function detailsOf({ Config: config }: Docker.ImageInspectInfo): ImageDetails {
+  const parts: unknown[] = [config.Entrypoint ?? [], config.Cmd ?? []].flat();
+  const { Healthcheck: health_check, Shell: shell } = config as { Healthcheck?: HealthConfig; Shell?: string[] };
+  return {
+    command: parts.filter((part): part is string => typeof part === 'string'),
+    volumes: Object.keys(config.Volumes ?? {}),
+    health_check: health_check ?? undefined,
+    shell: shell ?? undefined,
+  };
+}
+
+const MAX_KNOWN = 200; // images that are in use at a time, with room; some hundred bytes each
 const MAX_DIGEST = 255; // the column's width
 
 /** `name@sha256:…` of the repository that was asked for; of another one that has the same image, else. */

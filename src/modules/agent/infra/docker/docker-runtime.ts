@@ -29,6 +29,7 @@ export { DOCKER };
 /** The launcher's first steps take milliseconds; this is for a machine at its limit. */
 const GATE_LIMIT_MS = 30_000;
 const GATE_POLL_MS = 20;
+const MAX_GATE_POLL_MS = 1_000; // of one that has removed the traces of its own start, every look is in vain
 
 /** Agents in containers of one Docker engine. A container is named after its agent, so it can't be made twice. */
 @Injectable()
@@ -60,6 +61,10 @@ export class DockerRuntime extends ContainerRuntime {
     } catch {
       return false;
     }
+  }
+
+  async findImage(imageName: string): Promise<PreparedImage | null> {
+    return (await this.recipe.images.find(imageName).catch(() => null)) ?? null;
   }
 
   prepareImage(imageName: string, report: ProgressReport, signal: AbortSignal): Promise<PreparedImage> {
@@ -106,7 +111,9 @@ export class DockerRuntime extends ContainerRuntime {
   }
 
   async begin(agentId: string): Promise<void> {
-    for (const deadline = Date.now() + GATE_LIMIT_MS; Date.now() < deadline; await sleep(GATE_POLL_MS)) {
+    let pause = GATE_POLL_MS;
+    for (const deadline = Date.now() + GATE_LIMIT_MS; Date.now() < deadline; await sleep(pause)) {
+      pause = Math.min(1.5 * pause, MAX_GATE_POLL_MS);
       if (await this.runDirectories.hasBegun(agentId)) return;
       if (await this.runDirectories.openGate(agentId)) return;
       // One that has ended on its way there has an exit to tell why.

@@ -12,12 +12,14 @@ import { QUICK_SECONDS, within } from './deadline.js';
 import { DOCKER } from './docker-client.js';
 import { EngineReader } from './engine-reader.js';
 import { linkedPlaces, namesOfMounts } from './sandbox-mounts.js';
-import { readProbe } from './sandbox-probe-file.js';
+import { isProbeThere, readProbe } from './sandbox-probe-file.js';
 import { inspectedPolicy, requestedPolicy } from './sandbox-reader.js';
 
 /** The launcher needs some milliseconds; a host out of breath gets time. */
 const LOOK_SECONDS = 30;
-const LOOK_AGAIN_MS = 10;
+const LOOK_AGAIN_MS = 2; // a look for a name that is not there takes microseconds …
+const MAX_LOOK_AGAIN_MS = 20;
+const ASK_AGAIN_MS = 100; // … and a question to the engine a thousand times as long
 
 /** What came of the look from inside. */
 type Look = { probe: SandboxProbe } | { probe: null; problem: string };
@@ -43,30 +45,38 @@ export class SandboxInspector {
     const policy = requestedPolicy(options, nameOf, capabilities);
     const seen = await this.inspect(spec.agent_id);
     const inspected = inspectedPolicy(seen, nameOf, capabilities);
-    const look = seen.State.Status === 'created' ? null : await this.lookInside(spec);
+    const places = linkedPlaces(spec, this.config.home);
+    places.catch(() => undefined); // awaited below
+    const look = seen.State.Status === 'created' ? null : await this.lookInside(spec, seen);
     const probe = look?.probe ?? null;
     const asked = { policy, network: spec.network };
     const { differences, not_enforced } = compareSandbox(asked, inspected, probe, capabilities);
     if (look && 'problem' in look) differences.push(`what runs first (Entrypoint): ${look.problem}`);
-    for (const place of await linkedPlaces(spec, this.config.home)) {
+    for (const place of await places) {
       differences.push(`mounts (Mounts): the ${place} is reached over a link`);
     }
     const verified_at = new Date().toISOString();
     return { verified_at, network: spec.network, policy, inspected, probe, differences, not_enforced };
   }
 
-  private async lookInside(spec: LaunchSpec): Promise<Look> {
+  private async lookInside(spec: LaunchSpec, seen: ContainerInspectInfo): Promise<Look> {
     const deadline = Date.now() + LOOK_SECONDS * 1000;
-    for (;;) {
-      // Asked in this order: what ends right after it has looked has looked all the same.
-      const { State: state } = await this.inspect(spec.agent_id);
+    for (let { State: state } = seen; ; { State: state } = await this.inspect(spec.agent_id)) {
+      // Looked for after the state: what ends right after it has looked has looked all the same.
+      if (state.Running) await this.appears(spec.run_directory);
       const probe = await readProbe(spec.run_directory).catch(() => 'unreadable' as const);
       if (probe === 'unreadable') return { probe: null, problem: 'what was seen from inside can not be read' };
       if (probe) return { probe };
       if (!state.Running) return { probe: null, problem: `it ended with code ${state.ExitCode} before it had looked` };
       if (Date.now() > deadline) return { probe: null, problem: `it has not looked within ${LOOK_SECONDS} s` };
-      await sleep(LOOK_AGAIN_MS);
     }
+  }
+
+  /** Waits a while until what was seen from inside is there. */
+  private async appears(runDirectory: string): Promise<void> {
+    let pause = LOOK_AGAIN_MS;
+    for (const end = Date.now() + ASK_AGAIN_MS; !isProbeThere(runDirectory) && Date.now() < end; await sleep(pause))
+      pause = Math.min(1.5 * pause, MAX_LOOK_AGAIN_MS);
   }
 
   private inspect(agentId: string): Promise<ContainerInspectInfo> {

@@ -1,4 +1,4 @@
-import { lstat, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { LaunchSpec } from '../../domain/container-runtime.js';
 
@@ -41,15 +41,13 @@ export function tmpfsTexts(tmpfs: Record<string, string> | null | undefined): st
 
 /** Names of those of the attempt's own places that are reached over a link: the engine follows it to elsewhere. */
 export async function linkedPlaces(spec: LaunchSpec, home: string): Promise<string[]> {
-  const root = await realpath(home);
-  const linked: string[] = [];
   const places = [...ownDirectories(spec), ...spec.credentials.map(({ source }) => ['credentials', source] as const)];
-  for (const [name, source] of places) {
-    const real = await realpath(source).catch(() => null);
-    const isLink = (await lstat(source).catch(() => null))?.isSymbolicLink() ?? true;
-    if (isLink || real !== join(root, relative(home, source))) linked.push(name);
-  }
-  return linked;
+  const [root, ...real] = await Promise.all([
+    realpath(home),
+    ...places.map(([, source]) => realpath(source).catch(() => null)), // gone
+  ]);
+  // A link never leads to its own path.
+  return places.filter(([, source], n) => real[n] !== join(root, relative(home, source))).map(([name]) => name);
 }
 
 /** Of another version too: a container may have been made by the server before an upgrade. */

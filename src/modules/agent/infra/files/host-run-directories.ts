@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
 import { constants, fstatSync, readSync } from 'node:fs';
 import { lchown, lstat, mkdir, open, readdir, rename, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG } from '../../../../common/config/config.module.js';
 import type { Config } from '../../../../common/config/config.js';
@@ -34,18 +32,21 @@ export class HostRunDirectories extends RunDirectories {
 
   async prepare(agentId: string, { task, api_key }: AgentBriefing, user: AgentUser): Promise<void> {
     const directory = this.path(agentId);
-    await mkdir(join(directory, 'artifacts'), { recursive: true, mode: 0o700 });
-    // Where a kill and bad luck have made an agent's leavings look half-made, a link of the agent's is never followed.
-    for (const file of Object.values(FILE_OF)) await (await open(join(directory, file), MAKE, 0o600)).close();
-    for (const fifo of ['in', 'gate']) {
-      if (!(await exists(join(directory, fifo))))
-        await promisify(execFile)('mkfifo', ['-m', '600', join(directory, fifo)]);
-    }
-    await replaceFile(join(directory, 'task.json'), `${JSON.stringify(task, null, 2)}\n`);
-    await replaceFile(join(directory, 'api-key'), api_key);
+    const isNew = (await mkdir(directory, { recursive: true, mode: 0o700 })) !== undefined;
+    const at = (name: string): string => join(directory, name);
+    const write = isNew ? writeNew : replaceFile; // nobody has left anything in a new one
+    // Each file as one chain of steps, all of them at once: they wait for the disk together.
+    const made = await Promise.allSettled([
+      mkdir(at('artifacts'), { recursive: true, mode: 0o700 }),
+      // Where a kill and bad luck have made an agent's leavings look half-made, a link of the agent's is never followed.
+      ...Object.values(FILE_OF).map(async (file) => (await open(at(file), MAKE, 0o600)).close()),
+      write(at('task.json'), `${JSON.stringify(task, null, 2)}\n`),
+      write(at('api-key'), api_key),
+    ]);
+    for (const one of made) if (one.status === 'rejected') throw one.reason;
     if (!needsChown(user)) return;
-    for (const file of ['', 'artifacts', 'in', 'gate', 'out', 'err', 'task.json', 'api-key'])
-      await lchown(join(directory, file), user.uid, user.gid);
+    const names = ['', 'artifacts', ...Object.values(FILE_OF), 'task.json', 'api-key'];
+    await Promise.all(names.map((name) => lchown(at(name), user.uid, user.gid)));
   }
 
   async openOutput(agentId: string, source: OutputSource): Promise<OutputFile | null> {
@@ -119,10 +120,14 @@ class HostOutputFile extends OutputFile {
   }
 }
 
+async function writeNew(path: string, content: string): Promise<void> {
+  await writeFile(path, content, { mode: 0o600, flag: 'wx' });
+}
+
 /** Writes the file whole, for its owner alone; whatever an agent has left under the names is replaced, not followed. */
 async function replaceFile(path: string, content: string): Promise<void> {
   await removeTree(`${path}.new`);
-  await writeFile(`${path}.new`, content, { mode: 0o600, flag: 'wx' });
+  await writeNew(`${path}.new`, content);
   await rename(`${path}.new`, path);
 }
 

@@ -25,6 +25,7 @@ import { commandLineOf, groupIsAlive, signalGroup } from './process-table.js';
 const WRAPPER = [
   'cd "$1" || exit 126; R=$2; shift 2',
   '(set -C; : > "$R/started") 2>/dev/null || exit 75',
+  '[ -p "$R/in" ] || mkfifo -m 600 "$R/in" || exit 125',
   'echo $$ > "$R/pid.new" && mv "$R/pid.new" "$R/pid"',
   ': > "$R/begun"',
   'trap : TERM INT HUP',
@@ -58,6 +59,10 @@ export class ProcessRuntime extends ContainerRuntime {
 
   available(): Promise<boolean> {
     return Promise.resolve(this.config.agent.allow_process_runtime);
+  }
+
+  findImage(): Promise<null> {
+    return Promise.resolve(null);
   }
 
   prepareImage(): Promise<PreparedImage> {
@@ -116,12 +121,14 @@ export class ProcessRuntime extends ContainerRuntime {
     return Promise.resolve();
   }
 
-  pause(): Promise<never> {
-    return Promise.reject(new Error('a process is not paused; see can_pause'));
+  /** People can't pause it: what it has started in groups of its own goes on. Better than nothing where it must not work. */
+  pause(agentId: string): Promise<void> {
+    return this.signal(agentId, 'SIGSTOP');
   }
 
-  resume(): Promise<void> {
-    return Promise.resolve(); // it was never paused
+  /** Of one that does not stand: nothing. */
+  resume(agentId: string): Promise<void> {
+    return this.signal(agentId, 'SIGCONT');
   }
 
   async usage(agentId: string): Promise<ResourceUsage | null> {
@@ -156,6 +163,7 @@ export class ProcessRuntime extends ContainerRuntime {
     if (pid === undefined || !(await this.isOurs(pid, agentId))) return;
     const deadline = Date.now() + graceSeconds * 1000;
     if (graceSeconds > 0) signalGroup(pid, 'SIGTERM');
+    if (graceSeconds > 0) signalGroup(pid, 'SIGCONT'); // one that stands would not hear it
     while (groupIsAlive(pid) && Date.now() < deadline + KILL_LIMIT_MS) {
       if (Date.now() >= deadline) signalGroup(pid, 'SIGKILL');
       await sleep(POLL_MS);
@@ -178,6 +186,11 @@ export class ProcessRuntime extends ContainerRuntime {
       if ((await this.pid(agentId)) !== undefined) return;
     }
     throw new AttemptFailure('container.start_failed', 'The process did not get as far as its first line.');
+  }
+
+  private async signal(agentId: string, signal: NodeJS.Signals): Promise<void> {
+    const pid = await this.pid(agentId);
+    if (pid !== undefined && (await this.isOurs(pid, agentId))) signalGroup(pid, signal);
   }
 
   private pid(agentId: string): Promise<number | undefined> {
