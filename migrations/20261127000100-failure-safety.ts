@@ -49,10 +49,18 @@ const BESIDE_NOBODY = `
          message = 'an agent of this task was left behind';
      end if;`;
 
+/** For rows that are made with one of these statuses. */
+const LOOKED_AT = (statuses: string) => [
+  `drop trigger agent_instances_of_claim on agent_instances`,
+  `create trigger agent_instances_of_claim before insert on agent_instances
+     for each row when (new.status in (${statuses})) execute function agent_of_claim()`,
+];
+
 const UP = [
   `alter table agent_instances add column left_behind boolean not null default false`,
   `create index agent_instances_left_behind on agent_instances (task_id) where left_behind`,
   AGENT_OF_CLAIM(BESIDE_NOBODY),
+  ...LOOKED_AT(`'PENDING', 'STARTING'`), // an attempt is made in either
   `alter table agent_hosts add column engine_away_since timestamptz(3)`,
   ...PARKED_FOR(`'back_off', 'retry_after', 'budget', 'agent_left'`),
   `create table queue_keepers (
@@ -66,6 +74,7 @@ const DOWN = [
   `update runs set parked_for = 'back_off' where parked_for = 'agent_left'`,
   ...PARKED_FOR(`'back_off', 'retry_after', 'budget'`),
   `alter table agent_hosts drop column engine_away_since`,
+  ...LOOKED_AT(`'PENDING'`),
   AGENT_OF_CLAIM(''),
   `alter table agent_instances drop column left_behind`,
 ];

@@ -200,7 +200,7 @@ describe('a run that is being launched says what is done', () => {
     await rows.query(
       `with instance as (
          insert into agent_instances (task_id, board_id, run_id, attempt, epoch, agent_type, runtime, status, image_name)
-         select task_id, board_id, id, 1, 1, agent_type, 'docker', 'STARTING', 'x' from runs where task_id = $1
+         select task_id, board_id, id, attempt, epoch, agent_type, 'docker', 'STARTING', 'x' from runs where task_id = $1
          returning *
        )
        insert into acp_messages (segment, task_id, seq, run_id, agent_id, type, timestamp, data)
