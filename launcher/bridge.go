@@ -13,9 +13,8 @@ import (
 const (
 	modeBridge = "bridge"
 
-	self = "/proc/self/exe"
-	// listenerFile is the number under which the bridge is handed its socket: the first after stderr.
-	listenerFile = 3
+	// listenerFile is the number under which the bridge is handed its socket.
+	listenerFile = firstFile
 	// maxConnections at once; more wait in the queue of the socket. Each takes up to six of the container's files.
 	maxConnections = 512
 	// patience with a gateway that does not answer: a server that is restarted takes seconds.
@@ -37,23 +36,7 @@ func startBridge() error {
 	if err := syscall.Listen(listener, maxConnections); err != nil {
 		return err
 	}
-	return spawn(modeBridge, uintptr(listener))
-}
-
-// spawn starts this program in a session of its own, without the agent's variables and files, as a child of the
-// container's first process, which is our own parent.
-func spawn(mode string, listener uintptr) error {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = null.Close() }()
-	_, err = syscall.ForkExec(self, []string{"kandev-launcher", mode}, &syscall.ProcAttr{
-		Env:   []string{},
-		Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), listener},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_PARENT},
-	})
-	return err
+	return startDetached(modeBridge, uintptr(listener))
 }
 
 // bridge passes every connection on to the gateway's socket, until the container ends.

@@ -29,3 +29,20 @@ func writeWhole(path string, content []byte) error {
 	}
 	return os.Rename(path+".new", path)
 }
+
+// openAs opens what has to be of that kind (S_IFREG, S_IFIFO) without following a link, and not over exec.
+func openAs(kind uint32, path string, flags int) (int, error) {
+	file, err := syscall.Open(path, flags|syscall.O_CLOEXEC|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return -1, err
+	}
+	var stat syscall.Stat_t
+	if err = syscall.Fstat(file, &stat); err == nil && stat.Mode&syscall.S_IFMT != kind {
+		err = syscall.EINVAL
+	}
+	if err != nil {
+		_ = syscall.Close(file)
+		return -1, err
+	}
+	return file, nil
+}

@@ -12,7 +12,10 @@ import (
 func launch(command []string) {
 	latch()
 	syscall.Umask(0o022)
-	makePipe(inputFile)
+	makePipe(pipeFile)
+	if _, err := os.Lstat(inputFile); err == nil {
+		makePipe(bellFile)
+	}
 	makePipe(gateFile)
 	gate := openGate() // before the server is told that there is something to see: it finds a reader at once
 	if err := writeWhole(probeFile, look()); err != nil {
@@ -30,15 +33,22 @@ func launch(command []string) {
 			failBegun("bridge", bridgeAddress, err, false)
 		}
 	}
+	isFed, err := startFeed()
+	if err != nil {
+		failBegun("redirect", "input", err, false)
+	}
 	for _, redirect := range []struct {
 		name  string
 		flags int
 		to    int
 	}{
-		{inputName, syscall.O_RDWR, 0}, // also a writer: the agent never reads an end of file
+		{pipeName, syscall.O_RDWR, 0}, // also a writer: the agent never reads an end of file
 		{"out", syscall.O_WRONLY | syscall.O_CREAT | syscall.O_APPEND, 1},
 		{"err", syscall.O_WRONLY | syscall.O_CREAT | syscall.O_APPEND, 2},
 	} {
+		if redirect.to == 0 && isFed {
+			continue
+		}
 		if err := redirectTo(runDirectory+"/"+redirect.name, redirect.flags, redirect.to); err != nil {
 			failBegun("redirect", redirect.name, err, false)
 		}
@@ -68,13 +78,9 @@ func makePipe(path string) {
 
 // openGate opens it to read and write: that does not wait for the other side, and the other side finds a reader.
 func openGate() int {
-	gate, err := syscall.Open(gateFile, syscall.O_RDWR|syscall.O_CLOEXEC|syscall.O_NOFOLLOW, 0)
+	gate, err := openAs(syscall.S_IFIFO, gateFile, syscall.O_RDWR)
 	if err != nil {
 		fail(exitLauncher, gateFile+": "+err.Error())
-	}
-	var stat syscall.Stat_t
-	if err := syscall.Fstat(gate, &stat); err != nil || stat.Mode&syscall.S_IFMT != syscall.S_IFIFO {
-		fail(exitLauncher, gateFile+" is no FIFO")
 	}
 	return gate
 }

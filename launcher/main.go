@@ -9,10 +9,12 @@ const (
 	latchFile    = runDirectory + "/started"
 	probeFile    = runDirectory + "/probe.json"
 	gateFile     = runDirectory + "/gate"
-	inputName    = "in"
-	inputFile    = runDirectory + "/" + inputName
+	pipeName     = "in"
+	pipeFile     = runDirectory + "/" + pipeName
 	begunFile    = runDirectory + "/begun"
 	failureFile  = runDirectory + "/exec-error.json"
+	inputFile    = runDirectory + "/input"
+	bellFile     = runDirectory + "/bell"
 
 	gatewayDirectory = "/run/kandev-gateway"
 	gatewaySocket    = gatewayDirectory + "/gateway.sock"
@@ -40,6 +42,8 @@ func main() {
 		health(arguments)
 	case modeBridge:
 		bridge()
+	case modeFeed:
+		feed()
 	case modeNothing: // what the probe starts in a namespace of its own
 	default:
 		fail(exitUsage, "usage: kandev-launcher launch|health COMMAND [ARGUMENT]...")

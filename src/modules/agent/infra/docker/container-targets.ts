@@ -1,8 +1,10 @@
+import { WORKSPACE_TARGET } from '../../domain/container-runtime.js';
+
 /** Where things lie in an agent's container. The launcher has the same paths in its source. */
 export const LAUNCHER_TARGET = '/run/kandev-launcher';
 export const RUN_TARGET = '/run/kandev';
 export const GATEWAY_TARGET = '/run/kandev-gateway';
-export const WORKSPACE_TARGET = '/workspace';
+export { WORKSPACE_TARGET };
 export const HOME_TARGET = '/home/agent';
 export const TMP_TARGET = '/tmp';
 

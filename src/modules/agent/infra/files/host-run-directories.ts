@@ -5,10 +5,17 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG } from '../../../../common/config/config.module.js';
 import type { Config } from '../../../../common/config/config.js';
 import type { AgentUser } from '../../domain/container-runtime.js';
-import { OutputFile, RunDirectories, type AgentBriefing, type OutputSource } from '../../domain/run-directory.js';
+import {
+  OutputFile,
+  RunDirectories,
+  type AgentBriefing,
+  type OutputSource,
+  type RunDirectoryOptions,
+} from '../../domain/run-directory.js';
 import type { StartFailure } from '../../domain/start-failure.js';
 import { needsChown } from '../agent-user.js';
 import { writeControlLine } from './control-pipe.js';
+import { FEED, makeInput, writeInputFile } from './input-file.js';
 import { readStartFailure, writeToFifo } from './launcher-files.js';
 import { removeTree } from './remove-tree.js';
 import { openRegularFile } from './open-regular-file.js';
@@ -30,7 +37,12 @@ export class HostRunDirectories extends RunDirectories {
     return join(this.config.runs_directory, agentId);
   }
 
-  async prepare(agentId: string, { task, api_key }: AgentBriefing, user: AgentUser): Promise<void> {
+  async prepare(
+    agentId: string,
+    { task, api_key }: AgentBriefing,
+    user: AgentUser,
+    { feed = false }: RunDirectoryOptions = {},
+  ): Promise<void> {
     const directory = this.path(agentId);
     const isNew = (await mkdir(directory, { recursive: true, mode: 0o700 })) !== undefined;
     const at = (name: string): string => join(directory, name);
@@ -42,10 +54,11 @@ export class HostRunDirectories extends RunDirectories {
       ...Object.values(FILE_OF).map(async (file) => (await open(at(file), MAKE, 0o600)).close()),
       write(at('task.json'), `${JSON.stringify(task, null, 2)}\n`),
       write(at('api-key'), api_key),
+      ...(feed ? [makeInput(directory)] : []),
     ]);
     for (const one of made) if (one.status === 'rejected') throw one.reason;
     if (!needsChown(user)) return;
-    const names = ['', 'artifacts', ...Object.values(FILE_OF), 'task.json', 'api-key'];
+    const names = ['', 'artifacts', ...Object.values(FILE_OF), 'task.json', 'api-key', ...(feed ? [FEED.file] : [])];
     await Promise.all(names.map((name) => lchown(at(name), user.uid, user.gid)));
   }
 
@@ -75,7 +88,12 @@ export class HostRunDirectories extends RunDirectories {
   }
 
   async sendControl(agentId: string, message: object): Promise<boolean> {
+    if (await exists(join(this.path(agentId), FEED.file))) return false;
     return writeControlLine(join(this.path(agentId), 'in'), JSON.stringify(message));
+  }
+
+  async writeInput(agentId: string, at_byte: number, bytes: Buffer): Promise<boolean> {
+    return writeInputFile(this.path(agentId), at_byte, bytes);
   }
 
   async remove(agentId: string): Promise<void> {

@@ -29,7 +29,11 @@ const WRAPPER = [
   'echo $$ > "$R/pid.new" && mv "$R/pid.new" "$R/pid"',
   ': > "$R/begun"',
   'trap : TERM INT HUP',
-  '"$@" <>"$R/in" >>"$R/out" 2>>"$R/err"',
+  // Where there is an input to be fed, somebody of this group feeds it, and outlives the SIGTERM, too.
+  'if [ -f "$R/input" ]; then',
+  '  (trap "" TERM INT HUP; exec tail -c +1 -f "$R/input" >"$R/in" 2>/dev/null) &',
+  '  "$@" <"$R/in" >>"$R/out" 2>>"$R/err"',
+  'else "$@" <>"$R/in" >>"$R/out" 2>>"$R/err"; fi',
   'code=$?; echo $code > "$R/exit.new" && mv "$R/exit.new" "$R/exit"',
   'kill -KILL 0', // what the agent has left running ends with it, as in a container
   'kill -9 0',
