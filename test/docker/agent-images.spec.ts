@@ -40,6 +40,7 @@ describeWithEngine.each(AGENTS)('the image of $name', { timeout: 300_000 }, ({ n
       'org.opencontainers.image.version': expect.stringMatching(/^\d+\.\d+\.\d+-dev$/) as unknown,
       'io.kandev.agent.name': name,
       'io.kandev.agent.protocol': 'agent-client-protocol',
+      'org.opencontainers.image.licenses': 'Apache-2.0',
     });
   });
 

@@ -12,7 +12,7 @@ import { findNodeBinary, findProgram, gitExecPath, librariesOf, requireProgram }
  */
 
 /** Beside `sh` and `git`: what test scripts commonly call. Those this machine lacks are left out. */
-const TOOLS =
+export const TOOLS =
   'basename cat chmod cp date dirname env grep head id ls mkdir mktemp mv rm sed sleep sort tail touch uname wc'.split(
     ' ',
   );
@@ -21,7 +21,7 @@ const GIT_LINKS = ['git', 'git-upload-pack', 'git-receive-pack'];
 /** Directories that are links into /usr on today's distributions. */
 const MERGED = ['bin', 'sbin', 'lib', 'lib64'];
 
-const PASSWD = `root:x:0:0:root:/tmp:/bin/sh
+export const PASSWD = `root:x:0:0:root:/tmp:/bin/sh
 agent:x:1000:1000:agent:/tmp:/bin/sh
 nobody:x:65534:65534:nobody:/tmp:/bin/sh
 `;
@@ -38,11 +38,14 @@ const GITCONFIG = `[safe]
 `;
 
 /**
- * Everything in the image, from this machine's programs.
+ * Everything in an image, from this machine's programs: Node, git and a shell, with what they need and what is usual
+ * beside them, and the files of an agent.
  * @param {string} projectRoot
+ * @param {{tools?: string[], files?: Entry[], passwd?: string}} [agent] the demo agent's if left out; executable `files`
+ *   come with the libraries they are linked with
  * @returns {Entry[]} in an order that makes each parent directory first
  */
-export function planRootfs(projectRoot) {
+export function planRootfs(projectRoot, { tools = TOOLS, files = demoAgent(projectRoot), passwd = PASSWD } = {}) {
   /** @type {Map<string, Entry>} */
   const entries = new Map();
   const add = (entry) => entries.has(entry.path) || entries.set(entry.path, entry);
@@ -53,7 +56,7 @@ export function planRootfs(projectRoot) {
   }
   for (const path of ['proc', 'sys', 'dev', 'workspace', 'run', 'usr/share/git-core/templates']) add({ path });
   add({ path: 'tmp', mode: 0o1777 });
-  add({ path: 'etc/passwd', text: PASSWD });
+  add({ path: 'etc/passwd', text: passwd });
   add({ path: 'etc/group', text: GROUP });
   add({ path: 'etc/gitconfig', text: GITCONFIG });
 
@@ -72,15 +75,23 @@ export function planRootfs(projectRoot) {
   addProgram(git, 'usr/bin/git');
   const helpers = gitExecPath(git);
   for (const name of GIT_LINKS) add({ path: imagePath(join(helpers, name)), link: '/usr/bin/git' });
-  for (const name of TOOLS) {
+  for (const name of tools) {
     const tool = findProgram(name);
     if (tool) addProgram(tool, `usr/bin/${name}`);
   }
-  const agent = join(projectRoot, 'agents', 'demo-agent');
-  for (const file of filesBeneath(agent).filter((name) => name.endsWith('.mjs'))) {
-    add({ path: join('opt/kandev/demo-agent', relative(agent, file)), from: file });
+  for (const file of files) {
+    if (file.from && file.mode === 0o755) addProgram(file.from, file.path);
+    else add(file);
   }
   return [...entries.values()];
+}
+
+/** @param {string} projectRoot */
+function demoAgent(projectRoot) {
+  const agent = join(projectRoot, 'agents', 'demo-agent');
+  return filesBeneath(agent)
+    .filter((name) => name.endsWith('.mjs'))
+    .map((from) => ({ path: join('opt/kandev/demo-agent', relative(agent, from)), from }));
 }
 
 /** A path of this machine, as the image has it: without the leading slash, and inside /usr where the image links there. */
@@ -89,7 +100,7 @@ function imagePath(path) {
   return MERGED.includes(top) ? join('usr', top, ...rest) : path.slice(1);
 }
 
-function filesBeneath(directory) {
+export function filesBeneath(directory) {
   return readdirSync(directory, { withFileTypes: true })
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((entry) => {
