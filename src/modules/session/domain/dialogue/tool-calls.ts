@@ -1,0 +1,62 @@
+import type { ToolCallView } from '../../contracts/dialogue.types.js';
+import { endPart } from './chunks.js';
+import type { Exchange } from './exchange.js';
+import { cutText, identifier, jsonBytes, type Json } from './lenient.js';
+import { MAX_ID_BYTES, MAX_TITLE, MAX_TOOL_CALLS_BYTES } from './limits.js';
+import type { DialogueState } from './state.js';
+import { isEnded, merged, newToolCall } from './tool-call.js';
+
+/**
+ * A tool call, or news of one, which may be the first that is heard of it: told as all that is known by now. Null where
+ * it says not which.
+ */
+export function toolCall(x: Exchange, update: Json, isWhole: boolean): ToolCallView | null {
+  const id = identifier(update['toolCallId'], MAX_ID_BYTES);
+  if (id === null) {
+    x.note('The agent told of a tool call without a usable id.', update);
+    return null;
+  }
+  const view = keep(x.state, id, update, isWhole);
+  endPart(x);
+  const about = { kind: 'tool_call', turn: x.state.turns, tool_call: structuredClone(view) };
+  x.log(view.status === 'failed' ? 'warn' : 'info', textOf(view), about);
+  return view;
+}
+
+function keep(state: DialogueState, id: string, update: Json, isWhole: boolean): ToolCallView {
+  const index = state.tool_calls.findIndex(({ view }) => view.tool_call_id === id);
+  const known = state.tool_calls[index]?.view ?? newToolCall(id, state.turns, !isWhole);
+  // A tool call that is told anew as a whole is still the same one: some agents do that after asking for permission.
+  const view = merged(isWhole ? { ...known, partial: false } : known, update);
+  const kept = { view, bytes: jsonBytes(view) };
+  if (index === -1) state.tool_calls.push(kept);
+  else state.tool_calls[index] = kept;
+  forget(state, id);
+  return view;
+}
+
+/** Keeps the state small: forgets the oldest that have ended, then the oldest; never the one that is spoken of. */
+function forget(state: DialogueState, spokenOf: string): void {
+  const size = () => state.tool_calls.reduce((sum, { bytes }) => sum + bytes + OVERHEAD, 0);
+  while (size() > MAX_TOOL_CALLS_BYTES) {
+    const others = state.tool_calls.filter(({ view }) => view.tool_call_id !== spokenOf);
+    const oldest = others.find(({ view }) => isEnded(view)) ?? others[0];
+    state.tool_calls.splice(state.tool_calls.indexOf(oldest!), 1);
+  }
+}
+
+/** `{"view":…,"bytes":12345},` */
+const OVERHEAD = 32;
+
+const STATUS_TEXT = { pending: 'waits', in_progress: 'works', completed: 'done', failed: 'failed' } as const;
+
+/** `Write src/a.ts: done`, and of a failed one why. */
+function textOf(view: ToolCallView): string {
+  const title = view.title ?? view.name ?? (view.kind === null ? 'Tool call' : `Tool call (${view.kind})`);
+  const changed = view.content.flatMap((item) => (item.type === 'diff' ? [item.path] : []));
+  const untold = [...new Set(changed)].filter((path) => path !== '' && !title.includes(path));
+  const paths = untold.length > 0 ? ` (${cutText(untold.join(', '), MAX_TITLE)})` : '';
+  const words = view.content.find((item) => item.type === 'text');
+  const why = view.status === 'failed' && words ? `: ${cutText(words.text, MAX_TITLE)}` : '';
+  return `${title}${paths}: ${STATUS_TEXT[view.status]}${why}`;
+}
