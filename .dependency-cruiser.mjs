@@ -4,7 +4,8 @@
  */
 
 /** What a contract may lean on besides other contracts: data and base classes of common/, without behaviour. */
-const CONTRACT_BASE = '^src/common/(bus/contracts|auth/actor|acp/(acp|stored)-message|retries/retry-policy)\\.ts$';
+const CONTRACT_BASE =
+  '^src/common/(bus/contracts|auth/actor|acp/(acp|stored)-message|retries/(retry-policy|failure-codes)|persistence/transactions)\\.ts$';
 
 const MODULE = '^src/modules/[^/]+';
 const CONTRACTS = `${MODULE}/contracts/`;

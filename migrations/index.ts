@@ -12,6 +12,8 @@ import { Hosts } from './20261126000500-hosts.js';
 import { FasterClaim } from './20261127000000-faster-claim.js';
 import { FailureSafety } from './20261127000100-failure-safety.js';
 import { AccessNews } from './20261127000200-access-news.js';
+import { Sessions } from './20261128000000-sessions.js';
+import { SessionAgents } from './20261128000001-session-agents.js';
 
 /** All migrations, oldest first. The name is what the database remembers: never rename one that has shipped. */
 export const migrations = [
@@ -29,4 +31,6 @@ export const migrations = [
   { name: '20261127000000-faster-claim', class: FasterClaim },
   { name: '20261127000100-failure-safety', class: FailureSafety },
   { name: '20261127000200-access-news', class: AccessNews },
+  { name: '20261128000000-sessions', class: Sessions },
+  { name: '20261128000001-session-agents', class: SessionAgents },
 ];

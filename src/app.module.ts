@@ -22,7 +22,7 @@ import { RateLimitModule } from './common/rate-limit/rate-limit.module.js';
 import { agentEntities, AgentModule } from './modules/agent/agent.module.js';
 import { identityEntities, IdentityModule } from './modules/identity/identity.module.js';
 import { orchestratorEntities, OrchestratorModule } from './modules/orchestrator/orchestrator.module.js';
-
+import { sessionEntities, SessionModule } from './modules/session/session.module.js';
 import { StreamingModule } from './modules/streaming/streaming.module.js';
 import { taskEntities, TaskModule } from './modules/task/task.module.js';
 
@@ -32,6 +32,7 @@ export const entities = [
   ...taskEntities,
   ...agentEntities,
   ...orchestratorEntities,
+  ...sessionEntities,
   OutboxEvent,
   AuditEvent,
   IdempotencyKey,
@@ -56,7 +57,7 @@ export class AppModule {
         IdempotencyModule,
         NetModule,
         OpsModule,
-        ...[IdentityModule, TaskModule, AgentModule, OrchestratorModule],
+        ...[IdentityModule, TaskModule, AgentModule, OrchestratorModule, SessionModule],
         ...(worksIn(config.orchestrator.role, ['api']) ? [StreamingModule] : []),
       ],
       providers: [{ provide: APP_FILTER, useClass: ProblemFilter }],

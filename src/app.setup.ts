@@ -7,6 +7,7 @@ import { AppModule } from './app.module.js';
 import { setUpApiDocument } from './common/http/api-document/api-document.js';
 import type { Config } from './common/config/config.js';
 import { allowOrigins } from './common/http/cors.js';
+import { allowLargerBodies } from './common/http/body-limit.js';
 import { sendEtags } from './common/http/etag.js';
 import { httpAdapter } from './common/http/http-adapter.js';
 import { refuseClients } from './common/http/role-gate.js';
@@ -53,6 +54,7 @@ export async function createApp(
   refuseClients(fastify, config.orchestrator.role);
   app.get(Metrics).measure(fastify);
   sendEtags(fastify);
+  allowLargerBodies(fastify);
   await setSecurityHeaders(app);
   allowOrigins(app, config);
   if (worksIn(config.orchestrator.role, ['api'])) setUpApiDocument(app);

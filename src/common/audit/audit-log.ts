@@ -48,6 +48,9 @@ export const AUDIT_ACTIONS = [
   'run_limit.removed',
   'budget.set',
   'budget.removed',
+  'approval.answered',
+  'session_settings.set',
+  'session_settings.removed',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

@@ -152,6 +152,8 @@ export const configSchema = z.strictObject({
       inactivity_timeout_seconds: integer(1, 604_800).default(3_600),
       /** How long an agent may run, pauses not counted: a day; longer than any task that still makes progress. */
       wall_clock_timeout_seconds: integer(1, 31_536_000).default(86_400),
+      /** How long an agent waits for a person's answer to a permission request before it is denied: an hour. */
+      permission_timeout_seconds: integer(1, 31_536_000).default(3_600),
       clone_timeout_seconds: integer(1, 86_400).default(600),
       pull_timeout_seconds: integer(1, 86_400).default(1_800),
       /** How long a stopped agent may take to end by itself before it is killed. */

@@ -125,6 +125,12 @@ export const settings: readonly Setting[] = [
     help: 'time after which an agent is ended, pauses not counted (86400)',
   },
   {
+    name: 'KANDEV_PERMISSION_TIMEOUT_SECONDS',
+    section: 'agent',
+    key: 'permission_timeout_seconds',
+    help: 'time after which a permission request is denied (3600)',
+  },
+  {
     name: 'KANDEV_ROLE',
     section: 'orchestrator',
     key: 'role',

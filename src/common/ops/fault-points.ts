@@ -39,6 +39,13 @@ export const DISK_FAULT_POINTS = [
 export const HOLD_FAULT_POINTS = ['run.hold_recorded', 'agent.holding', 'agent.held'] as const;
 /** The same, passed with every batch of output, and where a reader of a stream goes over from catching up to live. */
 export const STREAM_FAULT_POINTS = ['output.committing', 'output.committed', 'stream.seam'] as const;
+/** The same, passed only where an agent speaks the Agent Client Protocol. */
+export const DIALOGUE_FAULT_POINTS = [
+  'dialogue.opened',
+  'dialogue.stepped',
+  'dialogue.sending',
+  'dialogue.sent',
+] as const;
 /** The same, passed only where a workspace goes, or comes back. */
 export const WORKSPACE_FAULT_POINTS = [
   'workspace.removing',
@@ -53,13 +60,15 @@ export type FaultPoint =
   | (typeof FAULT_POINTS)[number]
   | (typeof DISK_FAULT_POINTS)[number]
   | (typeof HOLD_FAULT_POINTS)[number]
-  | (typeof STREAM_FAULT_POINTS)[number];
+  | (typeof STREAM_FAULT_POINTS)[number]
+  | (typeof DIALOGUE_FAULT_POINTS)[number];
 
 const KNOWN: readonly string[] = [
   ...FAULT_POINTS,
   ...DISK_FAULT_POINTS,
   ...HOLD_FAULT_POINTS,
   ...STREAM_FAULT_POINTS,
+  ...DIALOGUE_FAULT_POINTS,
   ...WORKSPACE_FAULT_POINTS,
 ];
 let armed: { point: string; left: number; signal: NodeJS.Signals } | undefined;

@@ -1,3 +1,23 @@
+/** Why a dialogue over the Agent Client Protocol has failed; see `docs/agent-client-protocol.md`. */
+export const SESSION_FAILURE_CODES = [
+  'session.auth_required',
+  'session.version_unsupported',
+  'session.initialize_failed',
+  'session.initialize_timeout',
+  'session.open_failed',
+  'session.open_timeout',
+  'session.mode_unavailable',
+  'session.prompt_failed',
+  'session.refused',
+  'session.max_tokens',
+  'session.max_turn_requests',
+  'session.cancelled',
+  'session.cancel_timeout',
+  'session.frame_too_long',
+  'session.protocol_violation',
+  'agent.inactive',
+] as const;
+
 /** Why an attempt did not complete. Stable: clients and retry policies match on these. */
 export const FAILURE_CODES = [
   'agent.exit_code',
@@ -5,7 +25,6 @@ export const FAILURE_CODES = [
   'agent.oom_killed',
   'agent.killed',
   'agent.command_not_found',
-  'agent.inactive',
   'agent.timeout',
   'agent.disk_limit',
   'agent.output_limit',
@@ -14,6 +33,9 @@ export const FAILURE_CODES = [
   'agent.lost',
   'agent.unreachable',
   'agent.environment',
+  ...SESSION_FAILURE_CODES,
+  /** The agent ended in the middle of its session. */
+  'session.agent_gone',
   'image.unavailable',
   'container.start_failed',
   'container.sandbox_mismatch',

@@ -23,6 +23,7 @@ import { DeleteBoardHandler } from './app/delete-board.js';
 import { DeleteTaskHandler } from './app/delete-task.js';
 import { FindDependentsHandler, FindOpenDependenciesHandler } from './app/dependencies.queries.js';
 import { DispatchTaskHandler } from './app/dispatch-task.js';
+import { HoldTaskForRunHandler } from './app/hold-task-for-run.js';
 import { LiveRuns } from './app/live-runs.js';
 import { FindHeldTasksHandler } from './app/held-tasks.query.js';
 import { FindLostGrantsHandler } from './app/lost-grants.query.js';
@@ -49,6 +50,7 @@ const commandHandlers = [
   ...[SetBoardMemberHandler, RemoveBoardMemberHandler],
   ...[CreateTaskHandler, UpdateTaskHandler, DeleteTaskHandler],
   ...[MoveTaskHandler, ReopenTaskHandler, ApplyRunToTaskHandler, DispatchTaskHandler, SettleRunHandler],
+  HoldTaskForRunHandler,
   ...[ArchiveTaskHandler, BulkTasksHandler],
 ];
 

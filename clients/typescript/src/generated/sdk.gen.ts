@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, ClientMeta, Options as Options2, RequestResult, ServerSentEventsResult, TDataShape } from './client/index.js';
-import type { ArchiveTaskData, ArchiveTaskErrors, ArchiveTaskResponses, BulkTasksData, BulkTasksErrors, BulkTasksResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CommitTaskData, CommitTaskErrors, CommitTaskResponses, CreateAgentTypeData, CreateAgentTypeErrors, CreateAgentTypeResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateBoardData, CreateBoardErrors, CreateBoardResponses, CreateTaskData, CreateTaskErrors, CreateTaskResponses, CreateTicketData, CreateTicketErrors, CreateTicketResponses, DeleteAgentTypeData, DeleteAgentTypeErrors, DeleteAgentTypeResponses, DeleteApiKeyData, DeleteApiKeyErrors, DeleteApiKeyResponses, DeleteBoardData, DeleteBoardErrors, DeleteBoardResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DismissDeadLetterData, DismissDeadLetterErrors, DismissDeadLetterResponses, DownloadArtifactData, DownloadArtifactErrors, DownloadArtifactResponses, DownloadMessagesData, DownloadMessagesErrors, DownloadMessagesResponses, DrainHostData, DrainHostErrors, DrainHostResponses, GetAgentData, GetAgentErrors, GetAgentResponses, GetAgentTypeData, GetAgentTypeErrors, GetAgentTypeResponses, GetAgentTypeVersionData, GetAgentTypeVersionErrors, GetAgentTypeVersionResponses, GetBoardData, GetBoardErrors, GetBoardResponses, GetBoardUsageData, GetBoardUsageErrors, GetBoardUsageResponses, GetHostData, GetHostErrors, GetHostResponses, GetMeData, GetMeErrors, GetMeResponses, GetOrchestratorStatusData, GetOrchestratorStatusErrors, GetOrchestratorStatusResponses, GetQueueData, GetQueueErrors, GetQueueResponses, GetRunStatusData, GetRunStatusErrors, GetRunStatusResponses, GetTaskData, GetTaskDiffData, GetTaskDiffErrors, GetTaskDiffResponses, GetTaskErrors, GetTaskResponses, GetTaskUsageData, GetTaskUsageErrors, GetTaskUsageResponses, GetUserData, GetUserErrors, GetUserResponses, ListAgentLogsData, ListAgentLogsErrors, ListAgentLogsResponses, ListAgentsData, ListAgentsErrors, ListAgentsResponses, ListAgentTypeBudgetsData, ListAgentTypeBudgetsErrors, ListAgentTypeBudgetsResponses, ListAgentTypesData, ListAgentTypesErrors, ListAgentTypesResponses, ListAgentTypeVersionsData, ListAgentTypeVersionsErrors, ListAgentTypeVersionsResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListArtifactsData, ListArtifactsErrors, ListArtifactsResponses, ListAuditData, ListAuditErrors, ListAuditResponses, ListBoardBudgetsData, ListBoardBudgetsErrors, ListBoardBudgetsResponses, ListBoardMembersData, ListBoardMembersErrors, ListBoardMembersResponses, ListBoardsData, ListBoardsErrors, ListBoardsResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListHostsData, ListHostsErrors, ListHostsResponses, ListRescuesData, ListRescuesErrors, ListRescuesResponses, ListRunAttemptsData, ListRunAttemptsErrors, ListRunAttemptsResponses, ListRunLimitsData, ListRunLimitsErrors, ListRunLimitsResponses, ListTaskAgentsData, ListTaskAgentsErrors, ListTaskAgentsResponses, ListTaskBudgetsData, ListTaskBudgetsErrors, ListTaskBudgetsResponses, ListTaskEventsData, ListTaskEventsErrors, ListTaskEventsResponses, ListTaskLogsData, ListTaskLogsErrors, ListTaskLogsResponses, ListTaskRescuesData, ListTaskRescuesErrors, ListTaskRescuesResponses, ListTaskRunsData, ListTaskRunsErrors, ListTaskRunsResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListUsersData, ListUsersErrors, ListUsersResponses, ListWorkspacesData, ListWorkspacesErrors, ListWorkspacesResponses, LoginData, LoginErrors, LoginResponses, LogoutData, LogoutErrors, LogoutResponses, LookUpUserData, LookUpUserErrors, LookUpUserResponses, PauseRunData, PauseRunErrors, PauseRunResponses, PostAgentMessagesData, PostAgentMessagesErrors, PostAgentMessagesResponses, ProbeAgentTypeData, ProbeAgentTypeErrors, ProbeAgentTypeResponses, PushTaskData, PushTaskErrors, PushTaskResponses, RedriveDeadLetterData, RedriveDeadLetterErrors, RedriveDeadLetterResponses, RedriveDeadLettersData, RedriveDeadLettersErrors, RedriveDeadLettersResponses, RefreshTokensData, RefreshTokensErrors, RefreshTokensResponses, RegisterData, RegisterErrors, RegisterResponses, RemoveAgentTypeBudgetData, RemoveAgentTypeBudgetErrors, RemoveAgentTypeBudgetResponses, RemoveBoardBudgetData, RemoveBoardBudgetErrors, RemoveBoardBudgetResponses, RemoveBoardMemberData, RemoveBoardMemberErrors, RemoveBoardMemberResponses, RemoveHostData, RemoveHostErrors, RemoveHostResponses, RemoveRunLimitData, RemoveRunLimitErrors, RemoveRunLimitResponses, RemoveTaskBudgetData, RemoveTaskBudgetErrors, RemoveTaskBudgetResponses, RemoveWorkspaceData, RemoveWorkspaceErrors, RemoveWorkspaceResponses, RestoreRescueData, RestoreRescueErrors, RestoreRescueResponses, ResumeRunData, ResumeRunErrors, ResumeRunResponses, SendInputData, SendInputErrors, SendInputResponses, SetAgentTypeBudgetData, SetAgentTypeBudgetErrors, SetAgentTypeBudgetResponses, SetBoardBudgetData, SetBoardBudgetErrors, SetBoardBudgetResponses, SetBoardMemberData, SetBoardMemberErrors, SetBoardMemberResponses, SetRunLimitData, SetRunLimitErrors, SetRunLimitResponses, SetTaskBudgetData, SetTaskBudgetErrors, SetTaskBudgetResponses, SetWipLimitsData, SetWipLimitsErrors, SetWipLimitsResponses, StartRunData, StartRunErrors, StartRunResponses, StopAgentData, StopAgentErrors, StopAgentResponses, StopRunData, StopRunErrors, StopRunResponses, StreamAllData, StreamAllErrors, StreamAllResponse, StreamAllResponses, StreamTaskData, StreamTaskErrors, StreamTaskResponse, StreamTaskResponses, TriggerRunData, TriggerRunErrors, TriggerRunResponses, UnarchiveTaskData, UnarchiveTaskErrors, UnarchiveTaskResponses, UndrainHostData, UndrainHostErrors, UndrainHostResponses, UpdateAgentTypeData, UpdateAgentTypeErrors, UpdateAgentTypeResponses, UpdateBoardData, UpdateBoardErrors, UpdateBoardResponses, UpdateTaskData, UpdateTaskErrors, UpdateTaskResponses, UpdateTaskStateData, UpdateTaskStateErrors, UpdateTaskStateResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen.js';
+import type { AnswerApprovalData, AnswerApprovalErrors, AnswerApprovalResponses, ArchiveTaskData, ArchiveTaskErrors, ArchiveTaskResponses, BulkTasksData, BulkTasksErrors, BulkTasksResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CommitTaskData, CommitTaskErrors, CommitTaskResponses, CreateAgentTypeData, CreateAgentTypeErrors, CreateAgentTypeResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateBoardData, CreateBoardErrors, CreateBoardResponses, CreatePromptData, CreatePromptErrors, CreatePromptResponses, CreateTaskData, CreateTaskErrors, CreateTaskResponses, CreateTicketData, CreateTicketErrors, CreateTicketResponses, DeleteAgentTypeData, DeleteAgentTypeErrors, DeleteAgentTypeResponses, DeleteApiKeyData, DeleteApiKeyErrors, DeleteApiKeyResponses, DeleteBoardData, DeleteBoardErrors, DeleteBoardResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DismissDeadLetterData, DismissDeadLetterErrors, DismissDeadLetterResponses, DownloadArtifactData, DownloadArtifactErrors, DownloadArtifactResponses, DownloadMessagesData, DownloadMessagesErrors, DownloadMessagesResponses, DrainHostData, DrainHostErrors, DrainHostResponses, GetAgentData, GetAgentErrors, GetAgentResponses, GetAgentTypeData, GetAgentTypeErrors, GetAgentTypeResponses, GetAgentTypeSessionSettingsData, GetAgentTypeSessionSettingsErrors, GetAgentTypeSessionSettingsResponses, GetAgentTypeVersionData, GetAgentTypeVersionErrors, GetAgentTypeVersionResponses, GetApprovalData, GetApprovalErrors, GetApprovalResponses, GetBoardData, GetBoardErrors, GetBoardResponses, GetBoardSessionSettingsData, GetBoardSessionSettingsErrors, GetBoardSessionSettingsResponses, GetBoardUsageData, GetBoardUsageErrors, GetBoardUsageResponses, GetHostData, GetHostErrors, GetHostResponses, GetMeData, GetMeErrors, GetMeResponses, GetOrchestratorStatusData, GetOrchestratorStatusErrors, GetOrchestratorStatusResponses, GetQueueData, GetQueueErrors, GetQueueResponses, GetRunStatusData, GetRunStatusErrors, GetRunStatusResponses, GetTaskData, GetTaskDiffData, GetTaskDiffErrors, GetTaskDiffResponses, GetTaskErrors, GetTaskResponses, GetTaskUsageData, GetTaskUsageErrors, GetTaskUsageResponses, GetUserData, GetUserErrors, GetUserResponses, ListAgentLogsData, ListAgentLogsErrors, ListAgentLogsResponses, ListAgentsData, ListAgentsErrors, ListAgentsResponses, ListAgentTypeBudgetsData, ListAgentTypeBudgetsErrors, ListAgentTypeBudgetsResponses, ListAgentTypesData, ListAgentTypesErrors, ListAgentTypesResponses, ListAgentTypeVersionsData, ListAgentTypeVersionsErrors, ListAgentTypeVersionsResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListApprovalsData, ListApprovalsErrors, ListApprovalsResponses, ListArtifactsData, ListArtifactsErrors, ListArtifactsResponses, ListAuditData, ListAuditErrors, ListAuditResponses, ListBoardBudgetsData, ListBoardBudgetsErrors, ListBoardBudgetsResponses, ListBoardMembersData, ListBoardMembersErrors, ListBoardMembersResponses, ListBoardsData, ListBoardsErrors, ListBoardsResponses, ListDeadLettersData, ListDeadLettersErrors, ListDeadLettersResponses, ListHostsData, ListHostsErrors, ListHostsResponses, ListPromptsData, ListPromptsErrors, ListPromptsResponses, ListRescuesData, ListRescuesErrors, ListRescuesResponses, ListRunAttemptsData, ListRunAttemptsErrors, ListRunAttemptsResponses, ListRunLimitsData, ListRunLimitsErrors, ListRunLimitsResponses, ListTaskAgentsData, ListTaskAgentsErrors, ListTaskAgentsResponses, ListTaskBudgetsData, ListTaskBudgetsErrors, ListTaskBudgetsResponses, ListTaskEventsData, ListTaskEventsErrors, ListTaskEventsResponses, ListTaskLogsData, ListTaskLogsErrors, ListTaskLogsResponses, ListTaskRescuesData, ListTaskRescuesErrors, ListTaskRescuesResponses, ListTaskRunsData, ListTaskRunsErrors, ListTaskRunsResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListUsersData, ListUsersErrors, ListUsersResponses, ListWorkspacesData, ListWorkspacesErrors, ListWorkspacesResponses, LoginData, LoginErrors, LoginResponses, LogoutData, LogoutErrors, LogoutResponses, LookUpUserData, LookUpUserErrors, LookUpUserResponses, PauseRunData, PauseRunErrors, PauseRunResponses, PostAgentMessagesData, PostAgentMessagesErrors, PostAgentMessagesResponses, ProbeAgentTypeData, ProbeAgentTypeErrors, ProbeAgentTypeResponses, PushTaskData, PushTaskErrors, PushTaskResponses, RedriveDeadLetterData, RedriveDeadLetterErrors, RedriveDeadLetterResponses, RedriveDeadLettersData, RedriveDeadLettersErrors, RedriveDeadLettersResponses, RefreshTokensData, RefreshTokensErrors, RefreshTokensResponses, RegisterData, RegisterErrors, RegisterResponses, RemoveAgentTypeBudgetData, RemoveAgentTypeBudgetErrors, RemoveAgentTypeBudgetResponses, RemoveAgentTypeSessionSettingsData, RemoveAgentTypeSessionSettingsErrors, RemoveAgentTypeSessionSettingsResponses, RemoveBoardBudgetData, RemoveBoardBudgetErrors, RemoveBoardBudgetResponses, RemoveBoardMemberData, RemoveBoardMemberErrors, RemoveBoardMemberResponses, RemoveBoardSessionSettingsData, RemoveBoardSessionSettingsErrors, RemoveBoardSessionSettingsResponses, RemoveHostData, RemoveHostErrors, RemoveHostResponses, RemoveRunLimitData, RemoveRunLimitErrors, RemoveRunLimitResponses, RemoveTaskBudgetData, RemoveTaskBudgetErrors, RemoveTaskBudgetResponses, RemoveWorkspaceData, RemoveWorkspaceErrors, RemoveWorkspaceResponses, RestoreRescueData, RestoreRescueErrors, RestoreRescueResponses, ResumeRunData, ResumeRunErrors, ResumeRunResponses, SendInputData, SendInputErrors, SendInputResponses, SetAgentTypeBudgetData, SetAgentTypeBudgetErrors, SetAgentTypeBudgetResponses, SetAgentTypeSessionSettingsData, SetAgentTypeSessionSettingsErrors, SetAgentTypeSessionSettingsResponses, SetBoardBudgetData, SetBoardBudgetErrors, SetBoardBudgetResponses, SetBoardMemberData, SetBoardMemberErrors, SetBoardMemberResponses, SetBoardSessionSettingsData, SetBoardSessionSettingsErrors, SetBoardSessionSettingsResponses, SetRunLimitData, SetRunLimitErrors, SetRunLimitResponses, SetTaskBudgetData, SetTaskBudgetErrors, SetTaskBudgetResponses, SetWipLimitsData, SetWipLimitsErrors, SetWipLimitsResponses, StartRunData, StartRunErrors, StartRunResponses, StopAgentData, StopAgentErrors, StopAgentResponses, StopRunData, StopRunErrors, StopRunResponses, StreamAllData, StreamAllErrors, StreamAllResponse, StreamAllResponses, StreamTaskData, StreamTaskErrors, StreamTaskResponse, StreamTaskResponses, TriggerRunData, TriggerRunErrors, TriggerRunResponses, UnarchiveTaskData, UnarchiveTaskErrors, UnarchiveTaskResponses, UndrainHostData, UndrainHostErrors, UndrainHostResponses, UpdateAgentTypeData, UpdateAgentTypeErrors, UpdateAgentTypeResponses, UpdateBoardData, UpdateBoardErrors, UpdateBoardResponses, UpdateTaskData, UpdateTaskErrors, UpdateTaskResponses, UpdateTaskStateData, UpdateTaskStateErrors, UpdateTaskStateResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -254,6 +254,72 @@ export class KandevApi extends HeyApiClient {
                 }],
             url: '/api/v1/agent-types/{typeId}/probe',
             ...options
+        });
+    }
+    
+    /**
+     * Take the session settings of an agent type away (administrators)
+     */
+    public removeAgentTypeSessionSettings<ThrowOnError extends boolean = true>(options: Options<RemoveAgentTypeSessionSettingsData, ThrowOnError>): RequestResult<RemoveAgentTypeSessionSettingsResponses, RemoveAgentTypeSessionSettingsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).delete<RemoveAgentTypeSessionSettingsResponses, RemoveAgentTypeSessionSettingsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/agent-types/{typeId}/session-settings',
+            ...options
+        });
+    }
+    
+    /**
+     * What sessions of an agent type go by
+     */
+    public getAgentTypeSessionSettings<ThrowOnError extends boolean = true>(options: Options<GetAgentTypeSessionSettingsData, ThrowOnError>): RequestResult<GetAgentTypeSessionSettingsResponses, GetAgentTypeSessionSettingsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<GetAgentTypeSessionSettingsResponses, GetAgentTypeSessionSettingsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/agent-types/{typeId}/session-settings',
+            ...options
+        });
+    }
+    
+    /**
+     * Say what sessions of an agent type go by (administrators)
+     *
+     * All of it at once. Rules hold at once, also for what waits for an answer; all else for attempts that begin from now on.
+     */
+    public setAgentTypeSessionSettings<ThrowOnError extends boolean = true>(options: Options<SetAgentTypeSessionSettingsData, ThrowOnError>): RequestResult<SetAgentTypeSessionSettingsResponses, SetAgentTypeSessionSettingsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).put<SetAgentTypeSessionSettingsResponses, SetAgentTypeSessionSettingsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/agent-types/{typeId}/session-settings',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
         });
     }
     
@@ -843,6 +909,72 @@ export class KandevApi extends HeyApiClient {
     }
     
     /**
+     * Take the session settings of a board away (owners, administrators)
+     */
+    public removeBoardSessionSettings<ThrowOnError extends boolean = true>(options: Options<RemoveBoardSessionSettingsData, ThrowOnError>): RequestResult<RemoveBoardSessionSettingsResponses, RemoveBoardSessionSettingsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).delete<RemoveBoardSessionSettingsResponses, RemoveBoardSessionSettingsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/boards/{boardId}/session-settings',
+            ...options
+        });
+    }
+    
+    /**
+     * What sessions of a board go by
+     */
+    public getBoardSessionSettings<ThrowOnError extends boolean = true>(options: Options<GetBoardSessionSettingsData, ThrowOnError>): RequestResult<GetBoardSessionSettingsResponses, GetBoardSessionSettingsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<GetBoardSessionSettingsResponses, GetBoardSessionSettingsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/boards/{boardId}/session-settings',
+            ...options
+        });
+    }
+    
+    /**
+     * Say what sessions of a board go by (owners, administrators)
+     *
+     * All of it at once. Rules hold at once, also for what waits for an answer; all else for attempts that begin from now on.
+     */
+    public setBoardSessionSettings<ThrowOnError extends boolean = true>(options: Options<SetBoardSessionSettingsData, ThrowOnError>): RequestResult<SetBoardSessionSettingsResponses, SetBoardSessionSettingsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).put<SetBoardSessionSettingsResponses, SetBoardSessionSettingsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/boards/{boardId}/session-settings',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
      * The tasks of a board, newest first unless you say otherwise
      */
     public listTasks<ThrowOnError extends boolean = true>(options: Options<ListTasksData, ThrowOnError>): RequestResult<ListTasksResponses, ListTasksErrors, ThrowOnError, 'data'> {
@@ -950,6 +1082,74 @@ export class KandevApi extends HeyApiClient {
                     type: 'http'
                 }],
             url: '/api/v1/boards/{boardId}/wip-limits',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
+     * What agents wait for, on the boards that you may see, newest first
+     *
+     * Those that nobody has answered yet, unless `state` says otherwise.
+     */
+    public listApprovals<ThrowOnError extends boolean = true>(options?: Options<ListApprovalsData, ThrowOnError>): RequestResult<ListApprovalsResponses, ListApprovalsErrors, ThrowOnError, 'data'> {
+        return (options?.client ?? this.client).get<ListApprovalsResponses, ListApprovalsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/approvals',
+            ...options
+        });
+    }
+    
+    /**
+     * What an agent waits for, or has waited for
+     */
+    public getApproval<ThrowOnError extends boolean = true>(options: Options<GetApprovalData, ThrowOnError>): RequestResult<GetApprovalResponses, GetApprovalErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<GetApprovalResponses, GetApprovalErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/approvals/{id}',
+            ...options
+        });
+    }
+    
+    /**
+     * Give an agent the answer that it waits for (editors)
+     *
+     * The first answer counts. The same one by the same user again is no error.
+     */
+    public answerApproval<ThrowOnError extends boolean = true>(options: Options<AnswerApprovalData, ThrowOnError>): RequestResult<AnswerApprovalResponses, AnswerApprovalErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).post<AnswerApprovalResponses, AnswerApprovalErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/approvals/{id}',
             ...options,
             headers: {
                 'Content-Type': 'application/json',
@@ -1397,6 +1597,52 @@ export class KandevApi extends HeyApiClient {
                 }],
             url: '/api/v1/orchestrator/tasks/{taskId}/pause',
             ...options
+        });
+    }
+    
+    /**
+     * The prompts of a task, oldest first, with how they went
+     */
+    public listPrompts<ThrowOnError extends boolean = true>(options: Options<ListPromptsData, ThrowOnError>): RequestResult<ListPromptsResponses, ListPromptsErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).get<ListPromptsResponses, ListPromptsErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/tasks/{taskId}/prompts',
+            ...options
+        });
+    }
+    
+    /**
+     * Tell a task's agent what to do next (editors)
+     *
+     * It is sent when the present turn is over, or with `interrupt` as soon as that is cancelled. Where no agent works on the task a run is started, whatever state the task is in, and goes on with the session of the one before. The body may have 8 MiB.
+     */
+    public createPrompt<ThrowOnError extends boolean = true>(options: Options<CreatePromptData, ThrowOnError>): RequestResult<CreatePromptResponses, CreatePromptErrors, ThrowOnError, 'data'> {
+        return (options.client ?? this.client).post<CreatePromptResponses, CreatePromptErrors, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            security: [{
+                    key: 'bearer',
+                    scheme: 'bearer',
+                    type: 'http'
+                }, {
+                    key: 'api_key',
+                    scheme: 'bearer',
+                    type: 'http'
+                }],
+            url: '/api/v1/orchestrator/tasks/{taskId}/prompts',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
         });
     }
     

@@ -341,6 +341,25 @@ export type AgentTypeList = {
     next_cursor: string | null;
 };
 
+export type AgentTypeSessionSettings = {
+    /**
+     * Null: the agent type's, else the server's own.
+     */
+    prompt_template: string | null;
+    permission_rules: Array<PermissionRule>;
+    permission_timeout_seconds: number | null;
+    /**
+     * Null where nothing is set, and when that account is gone.
+     */
+    updated_by: string | null;
+    /**
+     * Null where nothing is set.
+     */
+    updated_at: string | null;
+    mode_id: string | null;
+    quirks: SessionQuirks;
+};
+
 export type AgentTypeVersion = {
     version: number;
     definition: AgentTypeDefinition;
@@ -358,6 +377,13 @@ export type AgentTypeVersionList = {
      * Asks for the next page; null on the last one.
      */
     next_cursor: string | null;
+};
+
+export type AnswerApproval = {
+    /**
+     * `option_id` of one of its options.
+     */
+    option_id: string;
 };
 
 export type ApiKey = {
@@ -386,6 +412,84 @@ export type ApiKeyList = {
     next_cursor: string | null;
     api_keys: Array<ApiKey>;
 };
+
+export type Approval = {
+    id: string;
+    task_id: string;
+    board_id: string;
+    run_id: string;
+    agent_id: string;
+    /**
+     * What the agent wants, in its words.
+     */
+    title: string;
+    /**
+     * As the Agent Client Protocol names them: `edit`, `execute` …
+     */
+    tool_kind: string | null;
+    /**
+     * Which files it is about, as the agent says.
+     */
+    paths: Array<string>;
+    /**
+     * All that is known of the tool call; see the tool calls on the stream.
+     */
+    tool_call: {
+        [key: string]: unknown;
+    };
+    /**
+     * The answers that the agent takes.
+     */
+    options: Array<ApprovalOption>;
+    state: ApprovalState;
+    /**
+     * The answer; null where there is none, or it is only that there is none.
+     */
+    option_id: string | null;
+    /**
+     * What it came to for the agent; null while it waits.
+     */
+    outcome: ApprovalOutcome | null;
+    /**
+     * Null where a policy, the time or the agent's end has decided, and when that account is gone.
+     */
+    answered_by: string | null;
+    /**
+     * Which policy, or what else, has decided instead of a person.
+     */
+    reason: string | null;
+    /**
+     * When it is denied if nobody answers.
+     */
+    expires_at: string | null;
+    created_at: string;
+    answered_at: string | null;
+};
+
+export type ApprovalList = {
+    approvals: Array<Approval>;
+    total: number;
+    /**
+     * For `cursor`; null on the last page.
+     */
+    next_cursor: string | null;
+};
+
+export type ApprovalOption = {
+    option_id: string;
+    name: string;
+    /**
+     * `allow_once`, `allow_always`, `reject_once`, `reject_always`, or what the agent says.
+     */
+    kind: string;
+};
+
+/**
+ * What it came to for the agent; null while it waits.
+ */
+export type ApprovalOutcome = 'allowed' | 'denied' | 'cancelled';
+
+export type ApprovalState = 'PENDING' | 'ANSWERED' | 'EXPIRED' | 'CANCELLED';
 
 export type Artifact = {
     id: string;
@@ -431,7 +535,7 @@ export type ArtifactList = {
  */
 export type AttemptState = 'STARTING' | 'RUNNING' | 'PAUSED' | 'STOPPING' | 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'LOST';
 
-export type AuditAction = 'auth.registered' | 'auth.signed_in' | 'auth.sign_in_failed' | 'auth.signed_out' | 'auth.refreshed' | 'auth.refresh_failed' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.password_change_failed' | 'user.role_changed' | 'user.disabled' | 'user.enabled' | 'api_key.created' | 'api_key.used' | 'api_key.revoked' | 'board.member_set' | 'board.member_removed' | 'agent_type.created' | 'agent_type.updated' | 'agent_type.deleted' | 'agent.launched' | 'agent.input_sent' | 'credential.granted' | 'workspace.committed' | 'workspace.pushed' | 'workspace.removed' | 'rescue.restored' | 'credential.used' | 'dead_letter.redriven' | 'dead_letter.dismissed' | 'host.drained' | 'host.undrained' | 'host.removed' | 'run_limit.set' | 'run_limit.removed' | 'budget.set' | 'budget.removed';
+export type AuditAction = 'auth.registered' | 'auth.signed_in' | 'auth.sign_in_failed' | 'auth.signed_out' | 'auth.refreshed' | 'auth.refresh_failed' | 'auth.refresh_reused' | 'auth.password_changed' | 'auth.password_change_failed' | 'user.role_changed' | 'user.disabled' | 'user.enabled' | 'api_key.created' | 'api_key.used' | 'api_key.revoked' | 'board.member_set' | 'board.member_removed' | 'agent_type.created' | 'agent_type.updated' | 'agent_type.deleted' | 'agent.launched' | 'agent.input_sent' | 'credential.granted' | 'workspace.committed' | 'workspace.pushed' | 'workspace.removed' | 'rescue.restored' | 'credential.used' | 'dead_letter.redriven' | 'dead_letter.dismissed' | 'host.drained' | 'host.undrained' | 'host.removed' | 'run_limit.set' | 'run_limit.removed' | 'budget.set' | 'budget.removed' | 'approval.answered' | 'session_settings.set' | 'session_settings.removed';
 
 export type AuditEvent = {
     id: string;
@@ -614,6 +718,23 @@ export type BoardMemberList = {
  * Yours; null for an administrator who is no member.
  */
 export type BoardRole = 'owner' | 'editor' | 'viewer';
+
+export type BoardSessionSettings = {
+    /**
+     * Null: the agent type's, else the server's own.
+     */
+    prompt_template: string | null;
+    permission_rules: Array<PermissionRule>;
+    permission_timeout_seconds: number | null;
+    /**
+     * Null where nothing is set, and when that account is gone.
+     */
+    updated_by: string | null;
+    /**
+     * Null where nothing is set.
+     */
+    updated_at: string | null;
+};
 
 export type Budget = {
     scope: BudgetScope;
@@ -832,6 +953,21 @@ export type CreateApiKey = {
 export type CreateBoardRequest = {
     name: string;
     description?: string | null;
+};
+
+export type CreatePrompt = {
+    /**
+     * What the agent is to do next.
+     */
+    text: string;
+    /**
+     * Files and images besides.
+     */
+    attachments?: Array<NewPromptAttachment>;
+    /**
+     * Cancels what the agent is at, instead of waiting for the end of its turn.
+     */
+    interrupt?: boolean;
 };
 
 export type CreateTaskRequest = {
@@ -1238,6 +1374,19 @@ export type NewApiKey = {
     key: string;
 };
 
+export type NewPromptAttachment = {
+    name: string;
+    /**
+     * Relative to the workspace, without `..`; instead of `data`.
+     */
+    path?: string;
+    media_type?: string;
+    /**
+     * Base64. All of a prompt have at most 5 MiB, decoded.
+     */
+    data?: string;
+};
+
 export type NotEnforced = {
     what: string;
     /**
@@ -1296,6 +1445,21 @@ export type OrchestratorStatus = {
 
 export type ParkReason = 'back_off' | 'retry_after' | 'budget' | 'agent_left';
 
+export type PermissionDecision = 'allow' | 'deny' | 'ask';
+
+export type PermissionRule = {
+    decision: PermissionDecision;
+    /**
+     * What kinds of tools it is about; all where it is left out.
+     */
+    tool_kinds?: Array<ToolKind>;
+    /**
+     * Which paths, as seen from the workspace, by `*`, `?` and `**`; any, or none, where it is left out. No absolute ones
+     * and no `..`: what lies outside the workspace fits no pattern.
+     */
+    paths?: Array<string>;
+};
+
 export type PostedMessages = {
     /**
      * How many messages.
@@ -1342,6 +1506,70 @@ export type Problem = {
      */
     errors?: Array<FieldError>;
 };
+
+export type Prompt = {
+    id: string;
+    task_id: string;
+    /**
+     * The run whose agent it was sent to; null while it waits.
+     */
+    run_id: string | null;
+    agent_id: string | null;
+    /**
+     * `first` is made of the task itself.
+     */
+    kind: PromptKind;
+    text: string;
+    /**
+     * Without their bytes.
+     */
+    attachments: Array<PromptAttachment>;
+    interrupt: boolean;
+    state: PromptState;
+    /**
+     * The agent's word for how its turn ended: `end_turn`, `cancelled`, `refusal` …
+     */
+    stop_reason: string | null;
+    /**
+     * Why it came to nothing, in words.
+     */
+    failure: string | null;
+    /**
+     * Null where the agent does not tell.
+     */
+    tokens_in: number | null;
+    tokens_out: number | null;
+    cost_usd: number | null;
+    /**
+     * Null for the server itself, and when that account is gone.
+     */
+    requested_by: string | null;
+    created_at: string;
+    sent_at: string | null;
+    ended_at: string | null;
+};
+
+export type PromptAttachment = {
+    name: string;
+    path: string | null;
+    media_type: string | null;
+    /**
+     * In bytes, of what came along; null for a path.
+     */
+    size: number | null;
+};
+
+/**
+ * `first` is made of the task itself.
+ */
+export type PromptKind = 'first' | 'follow_up';
+
+export type PromptList = {
+    prompts: Array<Prompt>;
+    total: number;
+};
+
+export type PromptState = 'QUEUED' | 'SENT' | 'COMPLETED' | 'CANCELLED' | 'FAILED';
 
 export type Protocol = 'json-lines' | 'agent-client-protocol';
 
@@ -1602,7 +1830,7 @@ export type RetryPolicy = {
 /**
  * Codes of the failures that are tried again, instead of those that are by default.
  */
-export type RetryableFailure = 'agent.exit_code' | 'agent.reported_failure' | 'agent.oom_killed' | 'agent.killed' | 'agent.command_not_found' | 'agent.inactive' | 'agent.timeout' | 'agent.disk_limit' | 'agent.output_limit' | 'agent.output_truncated' | 'agent.lost' | 'agent.environment' | 'image.unavailable' | 'container.start_failed' | 'container.sandbox_mismatch' | 'engine.unavailable' | 'workspace.clone_failed' | 'workspace.unreachable' | 'workspace.repository_refused' | 'workspace.too_large' | 'workspace.disk_unavailable' | 'credentials.unavailable' | 'runtime.process_off' | 'server.error';
+export type RetryableFailure = 'agent.exit_code' | 'agent.reported_failure' | 'agent.oom_killed' | 'agent.killed' | 'agent.command_not_found' | 'agent.timeout' | 'agent.disk_limit' | 'agent.output_limit' | 'agent.output_truncated' | 'agent.lost' | 'agent.environment' | 'session.auth_required' | 'session.version_unsupported' | 'session.initialize_failed' | 'session.initialize_timeout' | 'session.open_failed' | 'session.open_timeout' | 'session.mode_unavailable' | 'session.prompt_failed' | 'session.refused' | 'session.max_tokens' | 'session.max_turn_requests' | 'session.cancelled' | 'session.cancel_timeout' | 'session.frame_too_long' | 'session.protocol_violation' | 'agent.inactive' | 'session.agent_gone' | 'image.unavailable' | 'container.start_failed' | 'container.sandbox_mismatch' | 'engine.unavailable' | 'workspace.clone_failed' | 'workspace.unreachable' | 'workspace.repository_refused' | 'workspace.too_large' | 'workspace.disk_unavailable' | 'credentials.unavailable' | 'runtime.process_off' | 'server.error';
 
 export type Run = {
     id: string;
@@ -1982,11 +2210,61 @@ export type SandboxReport = {
     not_enforced: Array<string>;
 };
 
+export type SessionQuirks = {
+    /**
+     * The way to authenticate where the agent wants it before it opens a session.
+     */
+    auth_method?: string;
+    /**
+     * A younger session is not loaded before it is so old: the agent would spoil it.
+     */
+    load_min_age_seconds?: number;
+    /**
+     * How long the agent may be silent before its repeating of a loaded session counts as over.
+     */
+    replay_settle_ms?: number;
+};
+
+export type SetAgentTypeSessionSettings = {
+    /**
+     * What the first prompt of a task is made of, with `{{title}}`, `{{description}}`, `{{repository_url}}`, `{{branch}}`.
+     */
+    prompt_template?: string | null;
+    /**
+     * A board's and an agent type's count both, and the stricter decision holds; without any that fits people are asked.
+     */
+    permission_rules?: Array<PermissionRule>;
+    /**
+     * How long a person has for an answer before it is a denial. A board's goes before an agent type's.
+     */
+    permission_timeout_seconds?: number | null;
+    /**
+     * The mode that sessions begin in, as the agent names it; null: the agent's own.
+     */
+    mode_id?: string | null;
+    quirks?: SessionQuirks;
+};
+
 export type SetBoardMember = {
     /**
      * A viewer reads and streams, an editor also writes and runs, an owner also manages the board.
      */
     role: BoardRole;
+};
+
+export type SetBoardSessionSettings = {
+    /**
+     * What the first prompt of a task is made of, with `{{title}}`, `{{description}}`, `{{repository_url}}`, `{{branch}}`.
+     */
+    prompt_template?: string | null;
+    /**
+     * A board's and an agent type's count both, and the stricter decision holds; without any that fits people are asked.
+     */
+    permission_rules?: Array<PermissionRule>;
+    /**
+     * How long a person has for an answer before it is a denial. A board's goes before an agent type's.
+     */
+    permission_timeout_seconds?: number | null;
 };
 
 export type SetBudget = {
@@ -2266,6 +2544,11 @@ export type Ticket = {
      */
     expires_in: number;
 };
+
+/**
+ * What kinds of tools it is about; all where it is left out.
+ */
+export type ToolKind = 'read' | 'edit' | 'delete' | 'move' | 'search' | 'execute' | 'think' | 'fetch' | 'switch_mode' | 'other';
 
 export type TriggerRun = {
     task_id: string;
@@ -3290,6 +3573,207 @@ export type ProbeAgentTypeResponses = {
 };
 
 export type ProbeAgentTypeResponse = ProbeAgentTypeResponses[keyof ProbeAgentTypeResponses];
+
+export type RemoveAgentTypeSessionSettingsData = {
+    body?: never;
+    path: {
+        typeId: string;
+    };
+    query?: never;
+    url: '/api/v1/agent-types/{typeId}/session-settings';
+};
+
+export type RemoveAgentTypeSessionSettingsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `agent_type.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'agent_type.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `agent_type.not_found`, `session_settings.not_found`.
+     */
+    404: Problem & {
+        code: 'agent_type.not_found' | 'session_settings.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type RemoveAgentTypeSessionSettingsError = RemoveAgentTypeSessionSettingsErrors[keyof RemoveAgentTypeSessionSettingsErrors];
+
+export type RemoveAgentTypeSessionSettingsResponses = {
+    /**
+     * Removed; what waits for an answer is looked at again.
+     */
+    204: void;
+};
+
+export type RemoveAgentTypeSessionSettingsResponse = RemoveAgentTypeSessionSettingsResponses[keyof RemoveAgentTypeSessionSettingsResponses];
+
+export type GetAgentTypeSessionSettingsData = {
+    body?: never;
+    path: {
+        typeId: string;
+    };
+    query?: never;
+    url: '/api/v1/agent-types/{typeId}/session-settings';
+};
+
+export type GetAgentTypeSessionSettingsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `agent_type.not_found`.
+     */
+    404: Problem & {
+        code: 'agent_type.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type GetAgentTypeSessionSettingsError = GetAgentTypeSessionSettingsErrors[keyof GetAgentTypeSessionSettingsErrors];
+
+export type GetAgentTypeSessionSettingsResponses = {
+    /**
+     * The settings; empty where nobody has set any.
+     */
+    200: AgentTypeSessionSettings;
+};
+
+export type GetAgentTypeSessionSettingsResponse = GetAgentTypeSessionSettingsResponses[keyof GetAgentTypeSessionSettingsResponses];
+
+export type SetAgentTypeSessionSettingsData = {
+    body: SetAgentTypeSessionSettings;
+    path: {
+        typeId: string;
+    };
+    query?: never;
+    url: '/api/v1/agent-types/{typeId}/session-settings';
+};
+
+export type SetAgentTypeSessionSettingsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `agent_type.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'agent_type.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `agent_type.not_found`.
+     */
+    404: Problem & {
+        code: 'agent_type.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type SetAgentTypeSessionSettingsError = SetAgentTypeSessionSettingsErrors[keyof SetAgentTypeSessionSettingsErrors];
+
+export type SetAgentTypeSessionSettingsResponses = {
+    /**
+     * The settings as they are now.
+     */
+    200: AgentTypeSessionSettings;
+};
+
+export type SetAgentTypeSessionSettingsResponse = SetAgentTypeSessionSettingsResponses[keyof SetAgentTypeSessionSettingsResponses];
 
 export type ListAgentTypeVersionsData = {
     body?: never;
@@ -5307,6 +5791,207 @@ export type SetBoardMemberResponses = {
 
 export type SetBoardMemberResponse = SetBoardMemberResponses[keyof SetBoardMemberResponses];
 
+export type RemoveBoardSessionSettingsData = {
+    body?: never;
+    path: {
+        boardId: string;
+    };
+    query?: never;
+    url: '/api/v1/boards/{boardId}/session-settings';
+};
+
+export type RemoveBoardSessionSettingsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `board.not_found`, `session_settings.not_found`.
+     */
+    404: Problem & {
+        code: 'board.not_found' | 'session_settings.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type RemoveBoardSessionSettingsError = RemoveBoardSessionSettingsErrors[keyof RemoveBoardSessionSettingsErrors];
+
+export type RemoveBoardSessionSettingsResponses = {
+    /**
+     * Removed; what waits for an answer is looked at again.
+     */
+    204: void;
+};
+
+export type RemoveBoardSessionSettingsResponse = RemoveBoardSessionSettingsResponses[keyof RemoveBoardSessionSettingsResponses];
+
+export type GetBoardSessionSettingsData = {
+    body?: never;
+    path: {
+        boardId: string;
+    };
+    query?: never;
+    url: '/api/v1/boards/{boardId}/session-settings';
+};
+
+export type GetBoardSessionSettingsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `board.not_found`.
+     */
+    404: Problem & {
+        code: 'board.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type GetBoardSessionSettingsError = GetBoardSessionSettingsErrors[keyof GetBoardSessionSettingsErrors];
+
+export type GetBoardSessionSettingsResponses = {
+    /**
+     * The settings; empty where nobody has set any.
+     */
+    200: BoardSessionSettings;
+};
+
+export type GetBoardSessionSettingsResponse = GetBoardSessionSettingsResponses[keyof GetBoardSessionSettingsResponses];
+
+export type SetBoardSessionSettingsData = {
+    body: SetBoardSessionSettings;
+    path: {
+        boardId: string;
+    };
+    query?: never;
+    url: '/api/v1/boards/{boardId}/session-settings';
+};
+
+export type SetBoardSessionSettingsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `board.not_found`.
+     */
+    404: Problem & {
+        code: 'board.not_found';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type SetBoardSessionSettingsError = SetBoardSessionSettingsErrors[keyof SetBoardSessionSettingsErrors];
+
+export type SetBoardSessionSettingsResponses = {
+    /**
+     * The settings as they are now.
+     */
+    200: BoardSessionSettings;
+};
+
+export type SetBoardSessionSettingsResponse = SetBoardSessionSettingsResponses[keyof SetBoardSessionSettingsResponses];
+
 export type ListTasksData = {
     body?: never;
     path: {
@@ -5463,10 +6148,10 @@ export type CreateTaskErrors = {
         code: 'board.not_found' | 'agent_type.not_found';
     };
     /**
-     * It conflicts with the present state: `idempotency.key_reused`, `board.wip_limit`, `agent_type.disabled`, `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`.
+     * It conflicts with the present state: `idempotency.key_reused`, `board.wip_limit`, `agent_type.disabled`, `agent_type.process_runtime_off`.
      */
     409: Problem & {
-        code: 'idempotency.key_reused' | 'board.wip_limit' | 'agent_type.disabled' | 'agent_type.unsupported_protocol' | 'agent_type.process_runtime_off';
+        code: 'idempotency.key_reused' | 'board.wip_limit' | 'agent_type.disabled' | 'agent_type.process_runtime_off';
     };
     /**
      * The body is too large: `request.too_large`.
@@ -5738,6 +6423,218 @@ export type SetWipLimitsResponses = {
 };
 
 export type SetWipLimitsResponse = SetWipLimitsResponses[keyof SetWipLimitsResponses];
+
+export type ListApprovalsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * How many to return.
+         */
+        limit?: number;
+        /**
+         * How many to skip. For deep pages follow `next_cursor` instead.
+         */
+        offset?: number;
+        /**
+         * `next_cursor` of the page before; without `offset`.
+         */
+        cursor?: string;
+        /**
+         * Only those on this board.
+         */
+        board_id?: string;
+        /**
+         * Only those of this task.
+         */
+        task_id?: string;
+        /**
+         * Only those in these states, separated by commas.
+         */
+        state?: Array<ApprovalState>;
+    };
+    url: '/api/v1/orchestrator/approvals';
+};
+
+export type ListApprovalsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListApprovalsError = ListApprovalsErrors[keyof ListApprovalsErrors];
+
+export type ListApprovalsResponses = {
+    /**
+     * A page of them.
+     */
+    200: ApprovalList;
+};
+
+export type ListApprovalsResponse = ListApprovalsResponses[keyof ListApprovalsResponses];
+
+export type GetApprovalData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/approvals/{id}';
+};
+
+export type GetApprovalErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `approval.not_found`.
+     */
+    404: Problem & {
+        code: 'approval.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type GetApprovalError = GetApprovalErrors[keyof GetApprovalErrors];
+
+export type GetApprovalResponses = {
+    /**
+     * The request, and its answer if there is one.
+     */
+    200: Approval;
+};
+
+export type GetApprovalResponse = GetApprovalResponses[keyof GetApprovalResponses];
+
+export type AnswerApprovalData = {
+    body: AnswerApproval;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/approvals/{id}';
+};
+
+export type AnswerApprovalErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`, `approval.unknown_option`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed' | 'approval.unknown_option';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `approval.not_found`.
+     */
+    404: Problem & {
+        code: 'approval.not_found';
+    };
+    /**
+     * It conflicts with the present state: `approval.answered`, `approval.closed`.
+     */
+    409: Problem & {
+        code: 'approval.answered' | 'approval.closed';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type AnswerApprovalError = AnswerApprovalErrors[keyof AnswerApprovalErrors];
+
+export type AnswerApprovalResponses = {
+    /**
+     * Answered; the agent hears of it as soon as its host can tell.
+     */
+    200: Approval;
+};
+
+export type AnswerApprovalResponse = AnswerApprovalResponses[keyof AnswerApprovalResponses];
 
 export type ListDeadLettersData = {
     body?: never;
@@ -6030,12 +6927,6 @@ export type RedriveDeadLetterErrors = {
      */
     500: Problem & {
         code: 'server.error';
-    };
-    /**
-     * Not supported here: `agent_type.unsupported_protocol`.
-     */
-    501: Problem & {
-        code: 'agent_type.unsupported_protocol';
     };
 };
 
@@ -7214,6 +8105,157 @@ export type PauseRunResponses = {
 
 export type PauseRunResponse = PauseRunResponses[keyof PauseRunResponses];
 
+export type ListPromptsData = {
+    body?: never;
+    path: {
+        taskId: string;
+    };
+    query?: {
+        /**
+         * How many to return.
+         */
+        limit?: number;
+        /**
+         * How many to skip.
+         */
+        offset?: number;
+    };
+    url: '/api/v1/orchestrator/tasks/{taskId}/prompts';
+};
+
+export type ListPromptsErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListPromptsError = ListPromptsErrors[keyof ListPromptsErrors];
+
+export type ListPromptsResponses = {
+    /**
+     * A page of them.
+     */
+    200: PromptList;
+};
+
+export type ListPromptsResponse = ListPromptsResponses[keyof ListPromptsResponses];
+
+export type CreatePromptData = {
+    body: CreatePrompt;
+    headers?: {
+        /**
+         * Any text of your own, new for each request. Sent again within 24 hours, with the same body, it gives the first answer and changes nothing; with another body it is 409.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        taskId: string;
+    };
+    query?: never;
+    url: '/api/v1/orchestrator/tasks/{taskId}/prompts';
+};
+
+export type CreatePromptErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.user_gone`, `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.user_gone' | 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `board.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'board.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `task.not_found`, `agent_type.not_found`.
+     */
+    404: Problem & {
+        code: 'task.not_found' | 'agent_type.not_found';
+    };
+    /**
+     * It conflicts with the present state: `prompt.not_understood`, `prompt.too_many`, `idempotency.key_reused`, `task.archived`, `run.task_not_startable`, `run.no_agent_type`, `board.wip_limit`, `agent_type.disabled`, `agent_type.process_runtime_off`.
+     */
+    409: Problem & {
+        code: 'prompt.not_understood' | 'prompt.too_many' | 'idempotency.key_reused' | 'task.archived' | 'run.task_not_startable' | 'run.no_agent_type' | 'board.wip_limit' | 'agent_type.disabled' | 'agent_type.process_runtime_off';
+    };
+    /**
+     * The body is too large: `request.too_large`.
+     */
+    413: Problem & {
+        code: 'request.too_large';
+    };
+    /**
+     * The body is not JSON: `request.unsupported_media_type`.
+     */
+    415: Problem & {
+        code: 'request.unsupported_media_type';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type CreatePromptError = CreatePromptErrors[keyof CreatePromptErrors];
+
+export type CreatePromptResponses = {
+    /**
+     * Waits for the agent; follow it on the stream.
+     */
+    202: Prompt;
+};
+
+export type CreatePromptResponse = CreatePromptResponses[keyof CreatePromptResponses];
+
 export type ResumeRunData = {
     body?: never;
     path: {
@@ -7498,12 +8540,6 @@ export type StartRunErrors = {
      */
     500: Problem & {
         code: 'server.error';
-    };
-    /**
-     * Not supported here: `agent_type.unsupported_protocol`.
-     */
-    501: Problem & {
-        code: 'agent_type.unsupported_protocol';
     };
 };
 
@@ -7843,12 +8879,6 @@ export type TriggerRunErrors = {
      */
     500: Problem & {
         code: 'server.error';
-    };
-    /**
-     * Not supported here: `agent_type.unsupported_protocol`.
-     */
-    501: Problem & {
-        code: 'agent_type.unsupported_protocol';
     };
 };
 
@@ -9149,10 +10179,10 @@ export type UpdateTaskStateErrors = {
         code: 'task.not_found' | 'agent_type.not_found';
     };
     /**
-     * It conflicts with the present state: `task.illegal_transition`, `task.dependencies_open`, `task.archived`, `conflict.concurrent_update`, `agent_type.disabled`, `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`, `board.wip_limit`.
+     * It conflicts with the present state: `task.illegal_transition`, `task.dependencies_open`, `task.archived`, `conflict.concurrent_update`, `agent_type.disabled`, `agent_type.process_runtime_off`, `board.wip_limit`.
      */
     409: Problem & {
-        code: 'task.illegal_transition' | 'task.dependencies_open' | 'task.archived' | 'conflict.concurrent_update' | 'agent_type.disabled' | 'agent_type.unsupported_protocol' | 'agent_type.process_runtime_off' | 'board.wip_limit';
+        code: 'task.illegal_transition' | 'task.dependencies_open' | 'task.archived' | 'conflict.concurrent_update' | 'agent_type.disabled' | 'agent_type.process_runtime_off' | 'board.wip_limit';
     };
     /**
      * It has changed since the version in If-Match: `precondition.stale`.

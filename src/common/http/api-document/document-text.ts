@@ -43,6 +43,7 @@ export const TAGS: Readonly<Record<string, string>> = {
   dependencies: 'What a task waits for.',
   orchestrator: 'Runs of tasks: starting, stopping, the queue.',
   runs: 'Runs of tasks, one by one.',
+  sessions: 'What agents are asked to do, what they ask back, and what both go by.',
   hosts: 'Machines that agents run on.',
   budgets: 'What agents may use, and what they have used.',
   limits: 'How many runs may hold a place at once, and whose turn comes more often.',

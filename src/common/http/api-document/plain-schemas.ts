@@ -1,7 +1,7 @@
 import type { Schema } from './document-types.js';
 
 /** Ids that others give: an engine, a client. All else that is called an id is a UUID. */
-const FOREIGN_IDS = new Set(['container_id', 'image_id', 'correlation_id']);
+const FOREIGN_IDS = new Set(['container_id', 'image_id', 'correlation_id', 'option_id', 'mode_id', 'tool_call_id']);
 const ID = /^(?:id|[a-z_]+_id)$/;
 const IDS = /^[a-z_]+_ids$/;
 const TIME = /^[a-z_]+_at$/;

@@ -72,13 +72,6 @@ export class GetStartableAgentTypeHandler implements IQueryHandler<GetStartableA
         'agent_type.disabled',
         `The agent type ${name} is disabled. Choose another one or ask an administrator.`,
       );
-    if (type.protocol !== 'json-lines') {
-      throw new DomainError(
-        'unsupported',
-        'agent_type.unsupported_protocol',
-        `The agent type ${name} speaks ${type.protocol}, which this server does not speak yet.`,
-      );
-    }
     if (type.runtime === 'process' && !this.config.agent.allow_process_runtime) {
       throw new DomainError(
         'conflict',

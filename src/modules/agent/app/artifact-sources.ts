@@ -5,6 +5,7 @@ import { sanitizeText } from '../../../common/acp/sanitize.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import { AgentFiles, type FoundFile } from '../domain/agent-files.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
+import { WORKSPACE_TARGET } from '../domain/container-runtime.js';
 import { RunDirectories } from '../domain/run-directory.js';
 import type { TaskDisk } from '../domain/task-disks.js';
 import type { StreamDB } from './message-log.js';
@@ -16,7 +17,6 @@ const MAX_RESULTS = 20; // the last ones; a message is a mebibyte at most
 const MAX_TYPE_LENGTH = 50;
 
 const ARTIFACTS_IN_CONTAINER = '/run/kandev/artifacts';
-const WORKSPACE_IN_CONTAINER = '/workspace';
 
 /** A file that may become an artifact. */
 export interface Candidate {
@@ -55,7 +55,7 @@ export class ArtifactSources {
   }
 
   private async inWorkspace(path: string, disk: TaskDisk | null): Promise<{ root: string; file: FoundFile }> {
-    const inside = relativeTo(WORKSPACE_IN_CONTAINER, path);
+    const inside = relativeTo(WORKSPACE_TARGET, path);
     const nowhere = { relative_path: path, raw_path: Buffer.from(path), size: 0 };
     if (inside !== undefined && disk)
       return { root: disk.workspace, file: await this.files.find(disk.workspace, inside) };
@@ -93,7 +93,7 @@ function asInContainer(path: string, folder: string, disk: TaskDisk | null): str
   const artifact = relativeTo(folder, path);
   if (artifact !== undefined) return posix.join(ARTIFACTS_IN_CONTAINER, artifact);
   const file = disk ? relativeTo(disk.workspace, path) : undefined;
-  return file === undefined ? path : posix.join(WORKSPACE_IN_CONTAINER, file);
+  return file === undefined ? path : posix.join(WORKSPACE_TARGET, file);
 }
 
 function relativeTo(folder: string, path: string): string | undefined {

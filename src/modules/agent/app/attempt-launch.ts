@@ -1,7 +1,13 @@
 import { faultPoint } from '../../../common/ops/fault-points.js';
 import type { AttemptTask } from '../contracts/agent.commands.js';
 import type { AgentInstance } from '../domain/agent-instance.entity.js';
-import type { ContainerRuntime, LaunchSpec, PreparedImage, ProgressReport } from '../domain/container-runtime.js';
+import {
+  WORKSPACE_TARGET,
+  type ContainerRuntime,
+  type LaunchSpec,
+  type PreparedImage,
+  type ProgressReport,
+} from '../domain/container-runtime.js';
 import type { Granted } from '../domain/credentials.js';
 import { AttemptFailure } from '../domain/outcome.js';
 import type { SandboxReport } from '../domain/sandbox.js';
@@ -87,8 +93,17 @@ export class AttemptLaunch {
       await launches.resolved(this.claim, instance, image);
     }
     faultPoint('image.resolved');
+    if (instance.protocol === 'agent-client-protocol') await this.openDialogue(instance, spec);
     spec.image_id = instance.image_id ?? null;
     await metrics.timed(instance.agent_type, 'launch', () => this.begin(instance, { spec, granted }, signal));
+  }
+
+  /** Where the agent is, and what it is asked first. Again: nothing. */
+  private async openDialogue(instance: AgentInstance, spec: LaunchSpec): Promise<void> {
+    const { id: agent_id, task_id, board_id, run_id, attempt, agent_type, host_id, runtime } = instance;
+    const of = { agent_id, task_id, board_id, run_id, attempt, agent_type, host_id: host_id ?? null };
+    const cwd = runtime === 'process' ? spec.workspace_directory : WORKSPACE_TARGET;
+    await this.tools.dialogues.open(of, this.task, cwd);
   }
 
   /** One part of the preparation, measured; what it reports is told before it is over. */

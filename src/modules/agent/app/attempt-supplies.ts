@@ -74,7 +74,8 @@ export class AttemptSupplies {
   }
 
   private async prepareRunDirectory(instance: AgentInstance, task: AttemptTask): Promise<void> {
-    await this.runDirectories.prepare(instance.id, this.specs.briefing(instance, task), this.specs.user);
+    const feed = instance.protocol === 'agent-client-protocol';
+    await this.runDirectories.prepare(instance.id, this.specs.briefing(instance, task), this.specs.user, { feed });
     faultPoint('run_directory.prepared');
   }
 

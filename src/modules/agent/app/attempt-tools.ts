@@ -3,6 +3,7 @@ import { QueryBus } from '@nestjs/cqrs';
 import { CONFIG } from '../../../common/config/config.module.js';
 import type { Config } from '../../../common/config/config.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
+import { AgentDialogues } from '../contracts/agent-dialogues.js';
 import { ContainerRuntimes } from '../domain/container-runtime.js';
 import { RunDirectories } from '../domain/run-directory.js';
 import { AgentMetrics } from './agent-metrics.js';
@@ -34,5 +35,6 @@ export class AttemptTools {
     readonly metrics: AgentMetrics,
     readonly redactors: Redactors,
     readonly queries: QueryBus,
+    readonly dialogues: AgentDialogues,
   ) {}
 }

@@ -14,7 +14,8 @@ import { AttemptHold } from './attempt-hold.js';
 import { bringUp, failed, StopWished, type Ready } from './attempt-ready.js';
 import { concludeAttempt } from './conclude-attempt.js';
 import type { Claim } from './instance-lock.js';
-import { OutputCapture } from './output-capture.js';
+import { DialogueCapture } from './dialogue-capture.js';
+import { OutputCapture, type CaptureTarget } from './output-capture.js';
 import type { AttemptTools } from './attempt-tools.js';
 
 const BY_TIME: ReadonlySet<FailureCode> = new Set(['agent.inactive', 'agent.timeout']);
@@ -30,6 +31,8 @@ export class Attempt {
   private killedFor: AttemptFailure | null = null;
   /** While its output is read. */
   private capture: OutputCapture | undefined;
+  /** The same, of an agent that speaks the Agent Client Protocol. */
+  private dialogue: DialogueCapture | undefined;
   private readonly runtime: ContainerRuntime;
   private readonly clock: AgentClock;
   private readonly budget = new AttemptBudget();
@@ -91,7 +94,7 @@ export class Attempt {
     const { agent_id } = this.claim;
     this.stopping = true;
     try {
-      if (!force) await this.tools.runDirectories.sendControl(agent_id, { type: 'control', action: 'stop' });
+      if (!force) await this.askToEnd();
       await this.runtime.stop(agent_id, force ? 0 : this.tools.config.agent.stop_grace_seconds);
     } finally {
       this.stopping = false;
@@ -124,6 +127,39 @@ export class Attempt {
     const { code: failure_code, message: error_message } = this.killedFor;
     await this.tools.journal.record(this.claim, { failure_code, error_message });
     await this.runtime.stop(this.claim.agent_id, 0);
+  }
+
+  /** A broken limit ends the agent; one that is only silent may first end its turn in an orderly way. @throws Fenced */
+  private async breach(failure: AttemptFailure, isTime?: boolean): Promise<void> {
+    const { dialogue } = this;
+    if (!dialogue || failure.code !== 'agent.inactive') return this.endFor(failure, isTime);
+    this.killedFor ??= failure;
+    await this.tools.journal.record(this.claim, { failure_code: failure.code, error_message: failure.message });
+    dialogue.inactive();
+    // Not waited for: it is the reader of the agent's output who asks.
+    dialogue
+      .untilOver(this.tools.config.agent.stop_grace_seconds)
+      .then(() => this.runtime.stop(this.claim.agent_id, 0))
+      .catch(() => undefined); // its silence goes on, and is found again after the next start
+  }
+
+  /** Tells the agent, in its own way, that it is to end. */
+  private async askToEnd(): Promise<void> {
+    const { dialogue } = this;
+    const { runDirectories, config } = this.tools;
+    if (!dialogue) {
+      await runDirectories.sendControl(this.claim.agent_id, { type: 'control', action: 'stop' });
+      return;
+    }
+    dialogue.stop();
+    await dialogue.untilOver(config.agent.stop_grace_seconds);
+  }
+
+  /** An agent that has nothing more to do does not know that: it waits for the next prompt. */
+  private dismiss(failure: AttemptFailure | null): void {
+    this.killedFor ??= failure;
+    if (this.stopping) return;
+    this.runtime.stop(this.claim.agent_id, this.tools.config.agent.stop_grace_seconds).catch(() => undefined);
   }
 
   /** The server gives up on the attempt for a reason of its own. The agent goes first: no row ends while it may run. */
@@ -167,7 +203,7 @@ export class Attempt {
       const done = { killed_for: this.killedFor, stop_wished: this.stopWish.signal.aborted };
       await concludeAttempt({ claim: this.claim, tools: this.tools }, fresh, await exited, done);
     } finally {
-      this.capture = undefined;
+      this.capture = this.dialogue = undefined;
       unwatch?.();
       leaving.abort();
       await captured.catch(() => undefined); // its files are closed
@@ -180,9 +216,12 @@ export class Attempt {
     const target = { task_id, run_id, agent_id, epoch: this.claim.epoch, stdout_offset, stderr_offset };
     const timeouts = effectiveTimeouts(instance, {}, config.agent);
     this.budget.begin(instance);
+    this.dialogue = this.dialogueOf(instance, target, redactor);
     return new OutputCapture(target, {
       ...{ transactions, log, runDirectories, redactor },
-      breach: (failure, isTime) => this.endFor(failure, isTime),
+      ...(this.dialogue && { dialogue: this.dialogue }),
+      waits: () => this.dialogue?.isWaiting ?? false,
+      breach: (failure, isTime) => this.breach(failure, isTime),
       limits: { max_output_bytes: config.agent.max_output_bytes, ...timeouts },
       failures: {
         inactive: () => inactive(timeouts.inactivity_timeout_seconds, this.task),
@@ -191,6 +230,17 @@ export class Attempt {
       clock: this.clock,
       budget: this.budget,
     });
+  }
+
+  private dialogueOf(instance: AgentInstance, target: CaptureTarget, redactor: Redactor): DialogueCapture | undefined {
+    if (instance.protocol !== 'agent-client-protocol') return undefined;
+    const { transactions, log, runDirectories, dialogues } = this.tools;
+    const deps = { transactions, log, runDirectories, dialogues, redactor };
+    const dialogue = new DialogueCapture(instance, target, deps, (failure) =>
+      this.dismiss(failure && new AttemptFailure(failure.code, failure.message)),
+    );
+    if (this.stopWish.signal.aborted) dialogue.stop();
+    return dialogue;
   }
 
   /** The rows have all of it: container and run directory may go. A kill before leaves it to the sweeper. */

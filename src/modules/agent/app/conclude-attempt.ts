@@ -28,6 +28,7 @@ export async function concludeAttempt(
     result_summary: result_summary ?? null,
     stop_requested: stop_requested_at != null,
     memory_limit: resource_limits?.memory_limit,
+    needs_result: instance.protocol === 'agent-client-protocol',
     never_began: !(await runDirectories.hasBegun(instance.id)),
   });
   const collected = await artifacts.collect(instance);

@@ -73,7 +73,7 @@ export class LaunchAgentHandler implements ICommandHandler<LaunchAgentCommand> {
         host_id: this.config.host_id,
         agent_type: type.name,
         agent_type_version: type.version,
-        runtime: type.runtime,
+        ...{ runtime: type.runtime, protocol: type.protocol },
       },
       image_name: type.imageName(),
       command: type.command,

@@ -28,6 +28,18 @@ interface CaptureDeps extends LimitDeps {
   runDirectories: RunDirectories;
   /** Takes out what the agent was given and nobody else may see. */
   redactor: Redactor;
+  /** Of an agent that speaks the Agent Client Protocol. */
+  dialogue?: CapturedDialogue;
+}
+
+/** What an agent's output is for, where it is no lines of messages. */
+export interface CapturedDialogue {
+  reader: OutputReader;
+  store: Pick<OutputStore, 'store'>;
+  /** Calls back when somebody has a word for the agent; returns what ends that. */
+  listen(onNews: () => void): () => void;
+  /** Whether there is something to be done although the agent is silent. */
+  isWanted(atEnd: boolean): boolean;
 }
 
 /**
@@ -39,7 +51,7 @@ interface CaptureDeps extends LimitDeps {
 export class OutputCapture {
   private readonly bell = new WakeUp();
   private readonly reader: OutputReader;
-  private readonly store: OutputStore;
+  private readonly store: Pick<OutputStore, 'store'>;
   private readonly limits: OutputLimits;
   /** Up to where the files are stored. */
   private at: Offsets;
@@ -55,10 +67,16 @@ export class OutputCapture {
     private readonly deps: CaptureDeps,
   ) {
     const start = { stdout: target.stdout_offset, stderr: target.stderr_offset };
-    this.reader = new OutputReader(target.agent_id, start, deps.runDirectories, deps.redactor);
-    this.store = new OutputStore(target, deps.transactions, deps.log);
+    const { dialogue } = deps;
+    this.reader = dialogue?.reader ?? new OutputReader(target.agent_id, start, deps.runDirectories, deps.redactor);
+    this.store = dialogue?.store ?? new OutputStore(target, deps.transactions, deps.log);
     this.limits = new OutputLimits(deps, async () => this.lastMessageAt(), start);
     this.at = start;
+  }
+
+  /** There may be something to do. */
+  wake(): void {
+    this.bell.ring();
   }
 
   /** Told when the agent has ended: what is written now is all there will ever be. */
@@ -80,7 +98,9 @@ export class OutputCapture {
    * @throws Fenced when another server has taken over; the signal's reason when it aborts
    */
   async run(signal: AbortSignal): Promise<void> {
-    const unwatch = this.deps.runDirectories.watch(this.target.agent_id, () => this.bell.ring());
+    const { dialogue, runDirectories } = this.deps;
+    const unwatch = runDirectories.watch(this.target.agent_id, () => this.bell.ring());
+    const unheard = dialogue?.listen(() => this.bell.ring());
     const onAbort = (): void => this.bell.ring();
     signal.addEventListener('abort', onAbort);
     try {
@@ -88,7 +108,8 @@ export class OutputCapture {
         signal.throwIfAborted();
         const atEnd = this.ended; // before the read: what was written before the end is in it
         const asked = this.asked.splice(0);
-        const output = await this.reader.read(atEnd, this.limits.mayRead(this.reader.position));
+        const output =
+          (await this.reader.read(atEnd, this.limits.mayRead(this.reader.position))) ?? this.silence(atEnd);
         if (output || this.storing) this.asked.push(...asked);
         else for (const tell of asked) tell();
         if (output) this.deps.budget?.reads(output.drafts.length);
@@ -100,6 +121,7 @@ export class OutputCapture {
       }
     } finally {
       unwatch();
+      unheard?.();
       signal.removeEventListener('abort', onAbort);
       for (const tell of this.asked.splice(0)) tell();
       await this.storing?.done.catch(() => undefined); // whoever goes on from the row must not overtake it
@@ -108,18 +130,25 @@ export class OutputCapture {
   }
 
   /** Has the output stored after what is on its way, and waits for it unless there is more to read meanwhile. */
-  private async pass({ from, to, drafts, more }: OutputRead, signal: AbortSignal): Promise<void> {
+  private async pass({ from, to, drafts, heard, more }: OutputRead, signal: AbortSignal): Promise<void> {
     this.lookMs = FIRST_LOOK_MS;
     const batch = messageBatch(drafts); // before the wait, which gives it the time
     const tellBefore = await this.stored();
     if (!isSame(this.at, from)) this.readAgain(this.at);
     else {
-      this.storing = { to, done: this.store.store({ from, to, batch }, signal) };
+      this.storing = { to, done: this.store.store({ from, to, batch, heard }, signal) };
       this.storing.done.catch(() => undefined); // awaited later
     }
     if (tellBefore && this.storing) await nextTurn(); // the next batch goes first, that PostgreSQL need not wait
     tellBefore?.();
     if (!more) await this.settle();
+  }
+
+  /** Nothing was written, but the dialogue has something to do; after what is on its way. */
+  private silence(atEnd: boolean): OutputRead | null {
+    if (this.storing || !this.deps.dialogue?.isWanted(atEnd)) return null;
+    const at = { ...this.reader.position };
+    return { from: at, to: { ...at }, drafts: [], heard: [], more: false };
   }
 
   private async settle(): Promise<void> {

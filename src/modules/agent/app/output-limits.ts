@@ -13,6 +13,8 @@ export interface LimitDeps {
   failures: { inactive: () => AttemptFailure; outOfTime: () => AttemptFailure };
   /** Stands while the agent is paused. */
   clock: AgentClock;
+  /** It waits for a person: its silence is none. */
+  waits?: () => boolean;
   /** What is left of the budgets that hold for the run. */
   budget?: AttemptBudget;
 }
@@ -63,6 +65,7 @@ export class OutputLimits {
     const { clock, limits, failures } = this.deps;
     if (this.broken || clock.paused) return;
     if (clock.ran(Date.now()) >= limits.wall_clock_timeout_seconds * 1000) return this.breach(failures.outOfTime());
+    if (this.deps.waits?.()) return clock.active(Date.now());
     const limit = limits.inactivity_timeout_seconds * 1000;
     if (clock.silent(Date.now()) < limit) return;
     // What the agent posts over HTTP does not pass through here, nor what was written before a restart; looked for

@@ -1,4 +1,5 @@
 import type { MessageDraft } from '../../../common/acp/acp-message.js';
+import type { Heard } from '../contracts/agent-dialogues.js';
 import type { Redactor } from '../domain/redaction.js';
 import type { OutputFile, OutputSource, RunDirectories } from '../domain/run-directory.js';
 import { readLines } from './output-lines.js';
@@ -19,6 +20,8 @@ export interface OutputRead {
   to: Offsets;
   drafts: MessageDraft[];
   more: boolean;
+  /** What is for the dialogue, of an agent that holds one. */
+  heard?: Heard[];
 }
 
 /** Reads the output files of one agent, on from where it is. What is read is without secrets. */
@@ -61,7 +64,11 @@ export class OutputReader {
     this.files.clear();
   }
 
-  private async readSource(source: OutputSource, atEnd: boolean, wanted: boolean) {
+  protected async readSource(
+    source: OutputSource,
+    atEnd: boolean,
+    wanted: boolean,
+  ): Promise<{ next: number; drafts: MessageDraft[]; more: boolean } | undefined> {
     const file = await this.open(source);
     if (!file) return undefined;
     if (!wanted) {
@@ -77,7 +84,7 @@ export class OutputReader {
     return { next: found.next_offset, drafts, more: found.more };
   }
 
-  private async open(source: OutputSource): Promise<OutputFile | undefined> {
+  protected async open(source: OutputSource): Promise<OutputFile | undefined> {
     const known = this.files.get(source);
     if (known) return known;
     const file = await this.directories.openOutput(this.agentId, source);

@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import { faultPoint } from '../../../common/ops/fault-points.js';
 import { isDatabaseAway, isRefused } from '../../../common/persistence/database-errors.js';
 import type { Transactions } from '../../../common/persistence/transactions.js';
+import type { Heard } from '../contracts/agent-dialogues.js';
 import { type AgentDB, Fenced } from './agent-rows.js';
 import type { MessageBatch } from './append-statement.js';
 import type { MessageLog, MessageOrigin } from './message-log.js';
@@ -28,6 +29,8 @@ export interface StoredOutput {
   from: Offsets;
   to: Offsets;
   batch: MessageBatch;
+  /** What is for the dialogue, of an agent that holds one. */
+  heard?: readonly Heard[] | undefined;
 }
 
 /** What came of a batch. */

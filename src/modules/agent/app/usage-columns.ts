@@ -40,11 +40,20 @@ export function usageColumns(drafts: readonly MessageDraft[]): UsageColumns {
   }
   return {
     ...(drafts.length > 0 && { messages: sql<number>`messages + ${drafts.length}::bigint` }),
-    ...(told && {
-      tokens_in: sql<number>`greatest(tokens_in, ${told.tokens_in}::bigint)`,
-      tokens_out: sql<number>`greatest(tokens_out, ${told.tokens_out}::bigint)`,
-      cost_usd: sql<number>`greatest(cost_usd, ${told.cost_usd}::float8)`,
-    }),
+    ...(told && greatestUse(told)),
+  };
+}
+
+/** The columns of an agent that has used so much in all, whoever has counted it. */
+export function greatestUse({
+  tokens_in,
+  tokens_out,
+  cost_usd,
+}: Record<'tokens_in' | 'tokens_out' | 'cost_usd', number>): UsageColumns {
+  return {
+    tokens_in: sql<number>`greatest(tokens_in, ${tokens_in}::bigint)`,
+    tokens_out: sql<number>`greatest(tokens_out, ${tokens_out}::bigint)`,
+    cost_usd: sql<number>`greatest(cost_usd, ${cost_usd}::float8)`,
   };
 }
 

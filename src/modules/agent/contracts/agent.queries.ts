@@ -47,8 +47,7 @@ export interface StartableAgentType {
 
 /**
  * An agent type that may be started.
- * @throws DomainError `agent_type.not_found`, `agent_type.disabled`, `agent_type.unsupported_protocol`,
- *   `agent_type.process_runtime_off`
+ * @throws DomainError `agent_type.not_found`, `agent_type.disabled`, `agent_type.process_runtime_off`
  */
 export class GetStartableAgentTypeQuery extends Query<StartableAgentType> {
   constructor(readonly name: string) {

@@ -1,5 +1,12 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { AgentStatus, CredentialMount, NetworkMode, ResourceLimits, Runtime } from '../contracts/agent.types.js';
+import type {
+  AgentStatus,
+  CredentialMount,
+  NetworkMode,
+  Protocol,
+  ResourceLimits,
+  Runtime,
+} from '../contracts/agent.types.js';
 import { isLiveAgent, nextAgentStatus, type AgentTrigger } from './agent-state.js';
 import type { Outcome } from './outcome.js';
 import type { SandboxReport } from './sandbox.js';
@@ -25,6 +32,7 @@ export const AgentInstanceSchema = defineEntity({
     /** Version of the agent type when the attempt began; null for attempts from before versions were kept. */
     agent_type_version: p.integer().nullable(),
     runtime: p.string().length(20).$type<Runtime>(),
+    protocol: p.string().length(30).$type<Protocol>().default('json-lines'),
     /** The engine's id; `pid-<pid>-<start time>` for a process. */
     container_id: p.string().length(255).nullable(),
     container_name: p.string().length(255).nullable(),
@@ -96,6 +104,7 @@ export const AgentInstanceSchema = defineEntity({
       .onUpdate(() => new Date()),
   },
   checks: [
+    { name: 'agent_instances_protocol_check', expression: "protocol in ('json-lines', 'agent-client-protocol')" },
     {
       name: 'valid_status',
       expression: "status in ('PENDING', 'STARTING', 'RUNNING', 'PAUSED', 'COMPLETED', 'FAILED', 'STOPPED', 'LOST')",

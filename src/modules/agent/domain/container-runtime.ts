@@ -4,6 +4,9 @@ import type { Exit } from './outcome.js';
 import type { ResourceUsage } from './resource-usage.js';
 import type { SandboxReport } from './sandbox.js';
 
+/** Where an agent in a container finds its task's checkout. */
+export const WORKSPACE_TARGET = '/workspace';
+
 /** All that is needed to make an agent's container or process. Paths are of the host, absolute. */
 export interface LaunchSpec {
   agent_id: string;

@@ -9,6 +9,7 @@ const outcome = (evidence: Partial<Evidence>) =>
     stop_requested: false,
     killed_for: null,
     memory_limit: '512m',
+    needs_result: false,
     never_began: false,
     ...evidence,
   });

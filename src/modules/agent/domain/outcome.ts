@@ -51,6 +51,8 @@ export interface Evidence {
   /** Set when the server itself ended the agent for a reason of its own. */
   killed_for: AttemptFailure | null;
   memory_limit: string | undefined;
+  /** An end without a `result` is none, whatever the exit code. */
+  needs_result: boolean;
   /** The container ended before the agent's command was begun. */
   never_began: boolean;
 }
@@ -91,6 +93,10 @@ export function decideOutcome(evidence: Evidence): Outcome {
 
 function byExit(exit: Exit, evidence: Evidence, failed: (code: FailureCode, message: string) => Outcome): Outcome {
   const code = exit.exit_code;
+  if (code === 0 && evidence.needs_result) {
+    const text = 'The agent ended in the middle of its session (exit code 0). Its last messages may tell why.';
+    return failed('session.agent_gone', text);
+  }
   if (code === 0) return { trigger: 'completed', exit_code: 0, failure_code: null, message: null };
   if (exit.oom_killed) {
     return failed(

@@ -68,7 +68,6 @@ export class DeadLettersController {
     [409, 'run.already_live', 'dead_letter.overtaken', 'dead_letter.gone', 'task.archived', 'board.wip_limit'],
     [409, 'agent_type.disabled', 'agent_type.process_runtime_off', 'idempotency.key_reused'],
     ...[413, 415],
-    [501, 'agent_type.unsupported_protocol'],
   )
   redrive(
     @CurrentActor() actor: Actor,

@@ -11,5 +11,4 @@ export const START_PROBLEMS = [
   ],
   413,
   415,
-  [501, 'agent_type.unsupported_protocol'],
 ] as const;

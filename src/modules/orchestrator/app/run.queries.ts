@@ -36,12 +36,14 @@ export class FindRunHandler implements IQueryHandler<FindRunQuery> {
   async execute({
     task_id,
     run_id,
-  }: FindRunQuery): Promise<{ run_id: string; state: RunState; is_live: boolean } | null> {
-    let query = this.transactions.kysely<RunDB>().selectFrom('runs').select(['id', 'state']);
+  }: FindRunQuery): Promise<{ run_id: string; state: RunState; is_live: boolean; finished_at: Date | null } | null> {
+    let query = this.transactions.kysely<RunDB>().selectFrom('runs').select(['id', 'state', 'finished_at']);
     query = query.where('task_id', '=', task_id);
     if (run_id !== null) query = query.where('id', '=', run_id);
     const row = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(1).executeTakeFirst();
-    return row ? { run_id: row.id, state: row.state, is_live: isLive(row.state) } : null;
+    return row
+      ? { run_id: row.id, state: row.state, is_live: isLive(row.state), finished_at: row.finished_at ?? null }
+      : null;
   }
 }
 

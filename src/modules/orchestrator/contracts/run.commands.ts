@@ -16,7 +16,7 @@ export interface RunReceipt {
  * nothing overrides that, `force` neither: what the task builds on is not there yet.
  * @throws DomainError `task.not_found`, `board.forbidden`, `task.archived`, `run.already_live`,
  *   `run.task_not_startable`, `run.no_agent_type`, `agent_type.not_found`, `agent_type.disabled`,
- *   `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`, `idempotency.key_reused`, `auth.user_gone`
+ *   `agent_type.process_runtime_off`, `idempotency.key_reused`, `auth.user_gone`
  */
 export class StartRunCommand extends Command<RunReceipt> {
   constructor(

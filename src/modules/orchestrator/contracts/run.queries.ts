@@ -9,7 +9,12 @@ export class FindTasksWithLiveRunQuery extends Query<string[]> {
 }
 
 /** A run of the task: the one of that id, else the last; null where there is none. No access check. */
-export class FindRunQuery extends Query<{ run_id: string; state: RunState; is_live: boolean } | null> {
+export class FindRunQuery extends Query<{
+  run_id: string;
+  state: RunState;
+  is_live: boolean;
+  finished_at: Date | null;
+} | null> {
   constructor(
     readonly task_id: string,
     readonly run_id: string | null,

@@ -12,6 +12,13 @@ const PASSING: ReadonlySet<string> = new Set<FailureCode>([
   'workspace.unreachable',
   'workspace.disk_unavailable',
   'server.error',
+  // Mostly the agent's provider: it was away, slow or busy.
+  'session.initialize_timeout',
+  'session.open_failed',
+  'session.open_timeout',
+  'session.prompt_failed',
+  'session.cancel_timeout',
+  'session.agent_gone',
 ]);
 
 /** The agent's own ends: there its provider's "retry after" is the reason. Of another end it tells nothing. */

@@ -42,7 +42,7 @@ export class TaskController {
     [403, 'board.forbidden'],
     [404, 'board.not_found', 'agent_type.not_found'],
     [409, 'idempotency.key_reused', 'board.wip_limit'],
-    [409, 'agent_type.disabled', 'agent_type.unsupported_protocol', 'agent_type.process_runtime_off'],
+    [409, 'agent_type.disabled', 'agent_type.process_runtime_off'],
     413,
     415,
   )

@@ -21,7 +21,7 @@ import { lockColumn } from './wip-columns.js';
  * Into progress starts the task's agent: where that can't be, the card stays.
  * @throws DomainError `task.not_found`, `board.forbidden`, `precondition.stale`, `task.archived`,
  *   `task.illegal_transition`, `task.dependencies_open`, `board.wip_limit`, `agent_type.not_found`,
- *   `agent_type.disabled`, `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`
+ *   `agent_type.disabled`, `agent_type.process_runtime_off`
  */
 export class MoveTaskCommand extends Command<TaskRecord> {
   constructor(

@@ -26,14 +26,16 @@ export async function saveDetached(tx: Tx, all: readonly Detached[], now: Date):
   const { rows } = await sql<{ id: string; version: number }>`
     update tasks t
     set state = v.state, started_at = v.started_at, completed_at = v.completed_at, archived_at = v.archived_at,
-      settled_run_id = v.settled_run_id, version = t.version + 1, updated_at = ${now}
+      settled_run_id = v.settled_run_id, held_by_run_id = v.held_by_run_id,
+      version = t.version + 1, updated_at = ${now}
     from unnest(
       ${column(({ id }) => id)}::uuid[], ${column(({ state }) => state)}::text[],
       ${column(({ started_at }) => started_at ?? null)}::timestamptz[],
       ${column(({ completed_at }) => completed_at ?? null)}::timestamptz[],
       ${column(({ archived_at }) => archived_at ?? null)}::timestamptz[],
-      ${column(({ settled_run_id }) => settled_run_id ?? null)}::uuid[]
-    ) v (id, state, started_at, completed_at, archived_at, settled_run_id)
+      ${column(({ settled_run_id }) => settled_run_id ?? null)}::uuid[],
+      ${column(({ held_by_run_id }) => held_by_run_id ?? null)}::uuid[]
+    ) v (id, state, started_at, completed_at, archived_at, settled_run_id, held_by_run_id)
     where t.id = v.id
     returning t.id, t.version`.execute(tx.kysely<TaskDB>());
   const versions = new Map(rows.map(({ id, version }) => [id, version]));

@@ -46,7 +46,7 @@ export interface NewTaskOptions {
  * Puts a new task on a board.
  * @throws DomainError `board.not_found`, `board.forbidden`, `agent_type.not_found`, `idempotency.key_reused`,
  *   `board.wip_limit`, `request.invalid` for dependencies that are not on the board; with `auto_start` also `agent_type.disabled`,
- *   `agent_type.unsupported_protocol`, `agent_type.process_runtime_off`
+ *   `agent_type.process_runtime_off`
  */
 export class CreateTaskCommand extends Command<TaskRecord> {
   constructor(

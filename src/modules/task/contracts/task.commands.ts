@@ -26,6 +26,22 @@ export class ApplyRunToTaskCommand extends Command<{ state: TaskState | null; wi
 }
 
 /**
+ * While a task's run waits for a person's answer, the task is `BLOCKED`: with a reason, one that is in progress and follows
+ * that run becomes so; with null, one that this command has blocked goes back. What a person has blocked or moved stays.
+ * WIP limits stop neither: the agent has been at work all the time. Idempotent; unknown tasks are ignored.
+ */
+export class HoldTaskForRunCommand extends Command<void> {
+  constructor(
+    readonly task_id: string,
+    readonly run_id: string,
+    /** For the history: what it waits for, in words for people; null when it goes on. */
+    readonly reason: string | null,
+  ) {
+    super();
+  }
+}
+
+/**
  * Puts the task of a run into progress whose agent is to be launched now, as a {@link ApplyRunToTaskCommand} of outcome
  * `dispatched` does, and answers with what the agent is to work on. Null where it has to wait: it depends on others that
  * are not completed, or its column is full; it stays where it is then. Both are looked at under the task's lock.

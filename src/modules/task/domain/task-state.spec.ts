@@ -19,6 +19,9 @@ function expected(state: TaskState, trigger: TaskTrigger): string | undefined {
     return BY_HAND.has(`${state} > ${target}`) ? target : undefined;
   }
   if (FINISHED.includes(state)) return undefined;
+  // Somebody has to answer its run's agent: that is the card's while it is in progress, and nowhere else.
+  if (trigger === 'run_waits') return state === 'IN_PROGRESS' ? 'BLOCKED' : undefined;
+  if (trigger === 'run_goes_on') return state === 'BLOCKED' ? 'IN_PROGRESS' : undefined;
   return words[0] === 'dispatched' ? 'IN_PROGRESS' : words[0]?.toUpperCase();
 }
 

@@ -31,6 +31,8 @@ export const TaskSchema = defineEntity({
     dispatched_run_id: p.uuid().nullable(),
     /** The last run whose end this task has taken over: its end counts once, however often it is told. */
     settled_run_id: p.uuid().nullable(),
+    /** The run that has blocked it, as somebody has to answer; null where nobody or a person has. */
+    held_by_run_id: p.uuid().nullable(),
     created_by: p.uuid(),
     version: p.integer().version().default(1),
     created_at: p.datetime(3).defaultRaw('now()'),
@@ -94,6 +96,7 @@ export class Task extends TaskSchema.class {
     this.state = to;
     if (to === 'IN_PROGRESS') this.started_at ??= now;
     this.completed_at = isTerminal(to) ? now : null;
+    this.held_by_run_id = null; // whoever moves it goes by it, or has decided otherwise
     if (to === 'TODO') this.forgetRun();
     return { from, to };
   }
@@ -116,6 +119,19 @@ export class Task extends TaskSchema.class {
     this.dispatched_run_id = run_id;
     if (outcome !== 'dispatched') this.settled_run_id = run_id;
     return changes;
+  }
+
+  /**
+   * While its run waits for a person the card is blocked: of a card in progress, and only of the run that it follows.
+   * What a person has blocked stays so, and what a person has moved meanwhile is not moved back. Says what became different.
+   */
+  hold(run_id: string, waits: boolean, now: Date): Changes {
+    if (this.dispatched_run_id !== run_id || this.settled_run_id === run_id) return {};
+    if (!waits) return this.held_by_run_id === run_id ? { state: this.apply('run_goes_on', now) } : {};
+    if (this.state !== 'IN_PROGRESS') return {};
+    const state = this.apply('run_waits', now);
+    this.held_by_run_id = run_id;
+    return { state };
   }
 }
 TaskSchema.setClass(Task);

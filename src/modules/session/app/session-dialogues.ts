@@ -1,0 +1,205 @@
+import { Injectable } from '@nestjs/common';
+import { sql, type Kysely, type Selectable } from 'kysely';
+import { productVersion } from '../../../common/http/api-document/product-version.js';
+import { faultPoint } from '../../../common/ops/fault-points.js';
+import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
+import type { AttemptTask } from '../../agent/contracts/agent.commands.js';
+import {
+  AgentDialogues,
+  type DialogueAttempt,
+  type DialogueOf,
+  type FrameToSend,
+  type Heard,
+  type Spoken,
+} from '../../agent/contracts/agent-dialogues.js';
+import type { DialogueEvent, DialogueOpening } from '../contracts/dialogue.types.js';
+import { firstPrompt } from '../domain/first-prompt.js';
+import { steps, type Step } from '../domain/dialogue/dialogue.js';
+import { newDialogue, type DialogueState } from '../domain/dialogue/state.js';
+import { appendFrames, framesFrom } from './dialogue-frames.js';
+import { DialoguePermissions } from './dialogue-permissions.js';
+import { DialogueTurns } from './dialogue-turns.js';
+import { settingsOf } from './held-settings.js';
+import { SessionNews } from './session-news.js';
+import type { SessionDB } from './session-rows.js';
+
+const CLIENT = { name: 'kandev', version: productVersion() };
+/** Rounds of one step: what is decided at once, such as by a policy, is heard at once. More is left for the next step. */
+const MAX_ROUNDS = 50;
+
+type Row = Selectable<SessionDB['agent_sessions']>;
+
+/** Dialogues from their rows: the pure function says what comes of what was heard, and all of it is written at once. */
+@Injectable()
+export class SessionDialogues extends AgentDialogues {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly permissions: DialoguePermissions,
+    private readonly turns: DialogueTurns,
+    private readonly news: SessionNews,
+  ) {
+    super();
+  }
+
+  async open(attempt: DialogueOf, task: AttemptTask, cwd: string): Promise<void> {
+    await this.transactions.run(async (tx) => {
+      const db = tx.kysely<SessionDB>();
+      const { agent_id, task_id, board_id, run_id, host_id, agent_type } = attempt;
+      const settings = await settingsOf(db, attempt);
+      const isFollowUp = await this.turns.requeue(tx, attempt);
+      const session = isFollowUp ? await previousSession(db, attempt) : null;
+      const { mode_id, quirks } = settings;
+      const opening: DialogueOpening = { cwd, client: CLIENT, session, mode_id, quirks };
+      const state = newDialogue();
+      const first_prompt = firstPrompt(task, settings.prompt_template);
+      const of = { agent_id, task_id, board_id, run_id, host_id, agent_type };
+      const row = { ...of, opening, first_prompt, state, phase: state.phase };
+      const made = await db
+        .insertInto('agent_sessions')
+        .values(row)
+        .onConflict((on) => on.doNothing())
+        .returning('agent_id')
+        .executeTakeFirst();
+      // Without what was said before, the agent has to be told what it is all about.
+      if (made && session === null) await this.turns.addFirst(tx, attempt, first_prompt);
+    });
+    faultPoint('dialogue.opened');
+  }
+
+  async step(tx: Tx, attempt: DialogueAttempt, heard: readonly Heard[], redact: <T>(value: T) => T): Promise<Spoken> {
+    const db = tx.kysely<SessionDB>();
+    const row = await db
+      .selectFrom('agent_sessions')
+      .selectAll()
+      .where('agent_id', '=', attempt.agent_id)
+      .forUpdate()
+      .executeTakeFirstOrThrow();
+    const round = { tx, attempt, redact, row, now: new Date() };
+    const out: Said = { state: row.state, frames: [], messages: [], failure: null, session: null, turned: false };
+    let events = await this.first(round, heard);
+    if (events.length === 0) events = await this.next(round, out.state); // somebody may have had a word for it
+    for (let n = 0; events.length > 0 && n < MAX_ROUNDS; n++) {
+      const step = steps(out.state, events, round.now);
+      await this.write(round, step, out);
+      events = await this.next(round, out.state);
+    }
+    return this.store(round, out);
+  }
+
+  framesFrom(agentId: string, atByte: number): Promise<FrameToSend[]> {
+    return framesFrom(this.transactions.kysely<SessionDB>(), agentId, atByte);
+  }
+
+  listen(attempt: { agent_id: string; task_id: string }, onNews: () => void): () => void {
+    return this.news.listen(attempt, onNews);
+  }
+
+  /** What is known before the dialogue says anything: in the order in which it came about, as far as that is known. */
+  private async first({ tx, attempt, row, now }: Round, heard: readonly Heard[]): Promise<DialogueEvent[]> {
+    const { state } = row;
+    const isLate = state.deadline !== null && Date.parse(state.deadline) <= now.getTime();
+    return [
+      ...(state.phase === 'starting' ? [{ type: 'begun', opening: row.opening } as const] : []),
+      ...(await this.permissions.answers(tx, attempt, heldBy(row, state))),
+      ...heard.map((one): DialogueEvent =>
+        'line' in one ? { type: 'line', text: one.line } : { type: 'too_long', bytes: one.too_long },
+      ),
+      ...(isLate ? [{ type: 'time' } as const] : []),
+      ...(attempt.has_ended ? [{ type: 'gone' } as const] : []),
+      ...(attempt.stop_requested ? [{ type: 'cancel', reason: 'stop' } as const] : []),
+      ...(attempt.is_inactive ? [{ type: 'cancel', reason: 'inactive' } as const] : []),
+    ];
+  }
+
+  private async write({ tx, attempt, redact, row }: Round, step: Step, out: Said): Promise<void> {
+    out.state = step.state;
+    out.frames.push(...step.frames);
+    out.messages.push(...step.messages);
+    out.failure ??= step.ending;
+    out.session = step.session ?? out.session;
+    await this.permissions.opened(tx, attempt, step.opened, redact);
+    await this.permissions.closed(tx, attempt, step.closed);
+    for (const turn of step.turns) await this.turns.ended(tx, redact(turn));
+    if (step.session?.instead_of != null) await this.turns.addFirst(tx, attempt, row.first_prompt);
+    out.turned ||= step.turns.length > 0;
+    for (const refused of step.refused) if (refused.event === 'prompt') await this.turns.refused(tx, refused);
+  }
+
+  /** What people, or policies, say to what the dialogue has come to. */
+  private async next({ tx, attempt, row }: Round, state: DialogueState): Promise<DialogueEvent[]> {
+    if (state.phase === 'idle') return [(await this.turns.next(tx, attempt, row.opening.cwd)) ?? { type: 'finish' }];
+    const answers = await this.permissions.answers(tx, attempt, heldBy(row, state));
+    if (answers.length > 0) return answers;
+    const mayInterrupt = state.phase === 'prompting' && state.turn?.cancelled_by === null;
+    return mayInterrupt && (await this.turns.interrupts(tx, attempt.task_id))
+      ? [{ type: 'cancel', reason: 'interrupt' }]
+      : [];
+  }
+
+  private async store({ tx, attempt, redact, row }: Round, out: Said): Promise<Spoken> {
+    const { state, session } = out;
+    const db = tx.kysely<SessionDB>();
+    const sent = await appendFrames(db, row, out.frames);
+    const expiry = state.permissions.length > 0 ? await this.permissions.nextExpiry(tx, attempt.agent_id) : null;
+    const wake_at = earliest(state.deadline === null ? null : new Date(state.deadline), expiry);
+    await db
+      .updateTable('agent_sessions')
+      .set({
+        ...{ state: redact(state), phase: state.phase, session_id: state.session_id, wake_at, ...sent },
+        ...(session && { opened_at: row.opened_at ?? sql<Date>`now()` }),
+        updated_at: sql<Date>`now()`,
+      })
+      .where('agent_id', '=', attempt.agent_id)
+      .execute();
+    const failure = out.failure && { code: out.failure.code, message: out.failure.text };
+    return {
+      ...{ messages: out.messages, wake_at },
+      used: out.turned ? await this.turns.used(tx, attempt.agent_id) : null,
+      is_waiting: state.permissions.length > 0,
+      over: state.phase === 'closed' ? { failure } : null,
+    };
+  }
+}
+
+interface Round {
+  tx: Tx;
+  attempt: DialogueAttempt;
+  redact: <T>(value: T) => T;
+  row: Row;
+  now: Date;
+}
+
+interface Said extends Pick<Step, 'state' | 'frames' | 'messages' | 'session'> {
+  failure: Step['ending'];
+  turned: boolean;
+}
+
+/** The permission requests that the dialogue holds, and where its agent works. */
+function heldBy({ opening }: Row, { permissions }: DialogueState): { keys: string[]; cwd: string } {
+  return { keys: permissions.map(({ key }) => key), cwd: opening.cwd };
+}
+
+/** The task's last session with such an agent, where its home is here. */
+async function previousSession(
+  db: Kysely<SessionDB>,
+  { task_id, agent_id, agent_type, host_id }: DialogueOf,
+): Promise<DialogueOpening['session']> {
+  const row = await db
+    .selectFrom('agent_sessions')
+    .select(['session_id', 'opened_at'])
+    .where('task_id', '=', task_id)
+    .where('agent_id', '!=', agent_id)
+    .where('agent_type', '=', agent_type)
+    .where('host_id', 'is not distinct from', host_id)
+    .where('session_id', 'is not', null)
+    .orderBy('created_at', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (row?.session_id == null) return null;
+  return { session_id: row.session_id, created_at: new Date(row.opened_at ?? 0).toISOString() };
+}
+
+function earliest(a: Date | null, b: Date | null): Date | null {
+  if (a === null || b === null) return a ?? b;
+  return a < b ? a : b;
+}

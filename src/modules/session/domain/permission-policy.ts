@@ -1,0 +1,81 @@
+import { posix } from 'node:path';
+import { fitsPattern } from './path-pattern.js';
+
+export const DECISIONS = ['allow', 'deny', 'ask'] as const;
+export type Decision = (typeof DECISIONS)[number];
+
+/** What kinds of tools there are, as the Agent Client Protocol names them. */
+export const TOOL_KINDS = [
+  ...(['read', 'edit', 'delete', 'move', 'search', 'execute', 'think', 'fetch', 'switch_mode', 'other'] as const),
+] as const;
+export type ToolKind = (typeof TOOL_KINDS)[number];
+
+/** One rule of a policy; the first that fits counts. */
+export interface PolicyRule {
+  decision: Decision;
+  /** Kinds of tools it is about; all where it is left out. */
+  tool_kinds?: ToolKind[] | undefined;
+  /** Patterns of paths, seen from the workspace (`src/**`); any, or none, where it is left out. */
+  paths?: string[] | undefined;
+}
+
+/** What the agent wants to do. */
+export interface Wanted {
+  tool_kind: string | null;
+  /** As the agent says: from the root, or from the workspace. */
+  paths: readonly string[];
+}
+
+/** What a policy says, and which of whose rules it was. */
+export interface Verdict {
+  decision: Decision;
+  scope: 'board' | 'agent_type' | null;
+  /** From 1; null where no rule fits. */
+  rule: number | null;
+}
+
+const ASK: Verdict = { decision: 'ask', scope: null, rule: null };
+const STRICTEST: readonly Decision[] = ['deny', 'ask', 'allow'];
+
+/**
+ * Of both policies the stricter one counts; where only one has a rule that fits, that one. Without any: ask. A path
+ * outside the workspace, which is that folder as the agent sees it, fits no pattern; to be allowed all paths have to fit, to be denied one is enough.
+ */
+export function decide(
+  wanted: Wanted,
+  policies: { board: readonly PolicyRule[]; agent_type: readonly PolicyRule[] },
+  workspace: string,
+): Verdict {
+  const verdicts = (['board', 'agent_type'] as const).flatMap((scope): Verdict[] => {
+    const index = policies[scope].findIndex((rule) => fits(rule, wanted, workspace));
+    const rule = policies[scope][index];
+    return rule ? [{ decision: rule.decision, scope, rule: index + 1 }] : [];
+  });
+  return (
+    STRICTEST.map((decision) => verdicts.find((verdict) => verdict.decision === decision)).find(
+      (verdict) => verdict !== undefined,
+    ) ?? ASK
+  );
+}
+
+function fits({ decision, tool_kinds, paths }: PolicyRule, wanted: Wanted, workspace: string): boolean {
+  if (tool_kinds && !(tool_kinds as string[]).includes(kindOf(wanted))) return false;
+  if (!paths) return true;
+  const matches = (path: string): boolean => {
+    const inside = seenFrom(workspace, path);
+    return inside !== null && paths.some((pattern) => fitsPattern(pattern, inside));
+  };
+  if (wanted.paths.length === 0) return false; // nobody knows what it is about
+  return decision === 'allow' ? wanted.paths.every(matches) : wanted.paths.some(matches);
+}
+
+/** A kind that the protocol does not know is another one. */
+function kindOf({ tool_kind }: Wanted): string {
+  return (TOOL_KINDS as readonly (string | null)[]).includes(tool_kind) ? (tool_kind ?? 'other') : 'other';
+}
+
+/** `src/a.ts`; null for what lies outside. Links are not looked at: the agent's container is what confines it. */
+function seenFrom(workspace: string, path: string): string | null {
+  const inside = posix.relative(workspace, posix.resolve(workspace, path));
+  return inside === '..' || inside.startsWith('../') ? null : inside;
+}

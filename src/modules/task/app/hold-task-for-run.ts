@@ -1,0 +1,22 @@
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { SYSTEM } from '../../../common/auth/actor.js';
+import { Transactions } from '../../../common/persistence/transactions.js';
+import { HoldTaskForRunCommand } from '../contracts/task.commands.js';
+import { Task } from '../domain/task.entity.js';
+import type { TaskDB } from './task-db.js';
+import { saveChanged } from './task-history.js';
+
+@CommandHandler(HoldTaskForRunCommand)
+export class HoldTaskForRunHandler implements ICommandHandler<HoldTaskForRunCommand> {
+  constructor(private readonly transactions: Transactions) {}
+
+  execute({ task_id, run_id, reason }: HoldTaskForRunCommand): Promise<void> {
+    return this.transactions.run(async (tx) => {
+      const row = tx.kysely<TaskDB>().selectFrom('tasks').select('id').where('id', '=', task_id);
+      if (!(await row.forNoKeyUpdate().executeTakeFirst())) return;
+      const task = await tx.em.findOneOrFail(Task, task_id);
+      const changes = task.hold(run_id, reason !== null, new Date());
+      await saveChanged(tx, { task, changes }, { actor: SYSTEM, reason, run_id });
+    });
+  }
+}
