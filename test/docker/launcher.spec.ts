@@ -33,7 +33,11 @@ describeWithEngine('the launcher', () => {
     const exit = await box.exit(spec);
     const { failure_code: code, message } = decideOutcome({
       ...{ exit, result_status: null, result_summary: null, stop_requested: false, killed_for: null },
-      ...{ memory_limit: undefined, never_began: !(await box.runDirectories.hasBegun(spec.agent_id)) },
+      ...{
+        memory_limit: undefined,
+        needs_result: false,
+        never_began: !(await box.runDirectories.hasBegun(spec.agent_id)),
+      },
     });
     return { code, message };
   }

@@ -38,6 +38,8 @@ const hints = (): Hints => ({
   TODO: fc.constantFrom(null, 100_000),
   IN_PROGRESS: fc.constantFrom(null, 100_000),
   BLOCKED: fc.constantFrom(null, 100_000),
+  attachments: fc.constantFrom([], [{ name: 'a.md', path: 'docs/a.md' }]),
+  permission_rules: fc.constantFrom([], [{ decision: 'allow', tool_kinds: ['edit'], paths: ['src/**'] }]),
   login: fc.constantFrom('stranger', 'Stranger@Example.com'),
   // Of usage: not the wrong way round, and today whatever is left out.
   from: fc.integer({ min: 10, max: 300 }).map(daysAgo),
@@ -53,6 +55,7 @@ const PINNED: Readonly<Record<string, readonly string[]>> = {
   triggerRun: ['task_id'],
   bulkTasks: ['action', 'task_ids', 'state'],
   redriveDeadLetters: ['ids', 'filter', 'cursor'], // one of the first two, not both
+  answerApproval: ['option_id'],
   // At least one limit.
   setBoardBudget: ['messages'],
   setTaskBudget: ['messages'],
@@ -225,7 +228,7 @@ describe('the document', () => {
 
   it('says of each id that it is one', () => {
     const ids = properties().filter(({ field }) => /(\.id|_ids?|_by)$/.test(field));
-    const others = /^(TaskEvent\.id|\w+\.(container|image|correlation|request)_id)$/;
+    const others = /^(TaskEvent\.id|\w+\.(container|image|correlation|request|option|mode)_id)$/;
     expect(ids.length).toBeGreaterThan(20);
     const unsaid = ids.filter(({ field, schema }) => !others.test(field) && !isOf('uuid')(schema));
     expect(unsaid.map(({ field }) => field)).toEqual([]);

@@ -36,7 +36,6 @@ describe('starting a run', () => {
   it.each<[string, string | undefined, number, string]>([
     ['no agent type', undefined, 409, 'run.no_agent_type'],
     ['a disabled one', 'off', 409, 'agent_type.disabled'],
-    ['one with a protocol that is not spoken yet', 'gemini-agent', 501, 'agent_type.unsupported_protocol'],
   ])('with %s is refused in words, and leaves the card where it is', async (_, agent_type, status, code) => {
     const task = await member.createTask(board, agent_type === undefined ? {} : { agent_type });
     const { body, ...answer } = await start(member, task.id);

@@ -63,13 +63,15 @@ describe('migrations', () => {
     expect(drift).toEqual([]);
   });
 
-  it('seed the agent types of the first release', async () => {
+  it('seed the agent types that are shipped', async () => {
     const rows = await query<{ name: string }>(
       database.url,
       'select name, docker_image, docker_tag, default_resources, environment_vars, capabilities, enabled from agent_types order by name',
     );
-    expect(rows.map(({ name }) => name)).toEqual(['auggie-cli', 'demo-agent', 'gemini-agent']);
-    expect(rows[2]).toEqual({
+    expect(rows.map(({ name }) => name)).toEqual([
+      ...['auggie-cli', 'claude-code', 'codex', 'demo-agent', 'gemini-agent', 'opencode', 'qwen-code'],
+    ]);
+    expect(rows[4]).toEqual({
       name: 'gemini-agent',
       docker_image: 'kandev/gemini-agent',
       docker_tag: 'latest',

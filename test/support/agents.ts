@@ -12,6 +12,7 @@ export interface AgentRecipe {
   docker_image?: string;
   docker_tag?: string;
   runtime?: 'docker' | 'process';
+  protocol?: 'json-lines' | 'agent-client-protocol';
   environment_vars?: Record<string, string>;
   default_resources?: { cpu_limit?: string; memory_limit?: string; disk_limit?: string };
   mounts?: string[];

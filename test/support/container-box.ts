@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { loadConfig } from '../../src/common/config/config.js';
 import type { LaunchSpec } from '../../src/modules/agent/domain/container-runtime.js';
 import type { Exit } from '../../src/modules/agent/domain/outcome.js';
+import type { RunDirectoryOptions } from '../../src/modules/agent/domain/run-directory.js';
 import { dockerClient } from '../../src/modules/agent/infra/docker/docker-client.js';
 import { DockerRuntime } from '../../src/modules/agent/infra/docker/docker-runtime.js';
 import { EngineReader } from '../../src/modules/agent/infra/docker/engine-reader.js';
@@ -34,7 +35,11 @@ export class ContainerBox {
   }
 
   /** Directories and run directory of an agent that runs `command` in the demo agent's image. */
-  async spec(command: string[] | null, change: Partial<LaunchSpec> = {}): Promise<LaunchSpec> {
+  async spec(
+    command: string[] | null,
+    change: Partial<LaunchSpec> = {},
+    options: RunDirectoryOptions = {},
+  ): Promise<LaunchSpec> {
     const agent_id = randomUUID();
     this.made.push(agent_id);
     const root = join(this.home, 'workspaces', agent_id);
@@ -45,7 +50,7 @@ export class ContainerBox {
         return join(root, name);
       },
     );
-    await this.runDirectories.prepare(agent_id, { task: {}, api_key: 'key' }, USER);
+    await this.runDirectories.prepare(agent_id, { task: {}, api_key: 'key' }, USER, options);
     const { image_name = 'kandev/demo-agent:latest' } = change;
     const { image_id } = await this.runtime.prepareImage(image_name, () => undefined, AbortSignal.timeout(30_000));
     return {

@@ -51,7 +51,8 @@ const RESTLESS_COLUMNS = [
 ];
 /** Columns that are restless in one table alone: what a host tells of itself, and shares that are put to rest. */
 const RESTLESS_OF: Readonly<Record<string, readonly string[]>> = {
-  agent_hosts: ['heartbeat_at', 'degraded', 'labels', 'served_by', 'started_at'],
+  agent_hosts: ['heartbeat_at', 'degraded', 'labels', 'served_by', 'started_at', 'engine_away_since'],
+  queue_keepers: ['heartbeat_at'],
   board_shares: ['waiting'],
   user_shares: ['waiting'],
 };

@@ -5,6 +5,7 @@ import { API_KEYS, AUTH, USERS } from './identity.js';
 import { LIMITS } from './limits.js';
 import { RETRIES } from './retries.js';
 import type { Rows } from './row.js';
+import { SESSIONS } from './sessions.js';
 import { BOARDS, RUNS, TASKS } from './tasks.js';
 import { WORKSPACES } from './workspaces.js';
 
@@ -23,4 +24,5 @@ export const MATRIX: Rows = {
   ...BUDGETS,
   ...HOSTS,
   ...LIMITS,
+  ...SESSIONS,
 };
