@@ -24,6 +24,7 @@ const FIRST_BLOCKS = 5;
 const OPTIONS = 'loop,nosuid,nodev,noatime,noinit_itable,errors=remount-ro';
 const LOCK_SECONDS = 240; // within the deadline of tools
 const UNMOUNT_TRIES = 20;
+const DETACH_TRIES = 100;
 const UNMOUNT_WAIT_MS = 100;
 
 /** What `e2fsck -p` answers when all is well, and when it has made it well. */
@@ -70,7 +71,7 @@ export class DiskImage {
    * Returns whether all that is on it fits; where not, what is there stays and nothing more can be written.
    */
   async resize(limit: number): Promise<boolean> {
-    if (await this.attached()) throw new Error('the disk is in use');
+    await this.detached();
     await this.check('-fp');
     const { size } = await stat(this.file);
     const wanted = sizeFor(limit);
@@ -122,6 +123,14 @@ export class DiskImage {
   async attached(): Promise<string | undefined> {
     const loops = await loopsIn(dirname(this.file));
     return loops.find(({ file }) => basename(file) === basename(this.file))?.device;
+  }
+
+  /** Another container that is being started has all mounts of the host for a moment, and with them the device. */
+  private async detached(): Promise<void> {
+    for (let tries = 0; await this.attached(); tries++) {
+      if (tries === DETACH_TRIES) throw new Error('the disk is in use');
+      await sleep(UNMOUNT_WAIT_MS);
+    }
   }
 
   private async check(how: '-p' | '-fp'): Promise<void> {
