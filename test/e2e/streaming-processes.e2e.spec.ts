@@ -36,18 +36,21 @@ afterAll(async () => {
   await here.dispose();
 });
 
-/** What a client has got, and why it was ended. */
+/** What a client has got, of one task or of all, and why it was ended. */
 interface Listener {
-  seqs(): number[];
+  seqs(task?: string): number[];
   end(): string | undefined;
 }
+
+const isOf = (task?: string) => (message: { type: string; task_id?: unknown }) =>
+  task === undefined || message.task_id === task;
 
 async function webSocket(user: TestUser, server: TestServer, path = STREAM): Promise<Listener> {
   const client = await WsTestClient.open(server.url + path, { headers: { authorization: `Bearer ${user.token}` } });
   closers.push(() => client.socket.terminate());
   let end: string | undefined;
   client.socket.on('close', (_, reason) => (end = reason.toString()));
-  return { seqs: () => client.messages.map(({ seq }) => seq!), end: () => end };
+  return { seqs: (task) => client.messages.filter(isOf(task)).map(({ seq }) => seq!), end: () => end };
 }
 
 async function socketIo(user: TestUser, server: TestServer, request: object): Promise<Listener> {
@@ -56,7 +59,7 @@ async function socketIo(user: TestUser, server: TestServer, request: object): Pr
   let end: string | undefined;
   client.socket.on('error', (problem: { code: string }) => (end = problem.code));
   await client.ask('subscribe', request);
-  return { seqs: () => client.got.map(({ seq }) => seq), end: () => end };
+  return { seqs: (task) => client.got.filter(isOf(task)).map(({ seq }) => seq), end: () => end };
 }
 
 async function start(): Promise<string> {
@@ -109,6 +112,7 @@ describe('a stream in a process that does not run the agent', () => {
     const own = await webSocket(owner, there);
     const task = await start();
     await heard([own], 50);
+    const before = own.seqs().length;
     expect(theirs.map((one) => one.seqs())).toEqual([[], []]); // it was not theirs, and they were asked about
     const members = `/boards/${board}/members/${member.userId}`;
     await owner.must(200, 'PUT', members, { role: 'viewer' });
@@ -116,11 +120,15 @@ describe('a stream in a process that does not run the agent', () => {
     await until('the member to hear it', () => theirs.every((one) => one.seqs().length > 20), 12_000);
     await owner.must(204, 'DELETE', members);
     await until('the member to be told', () => theirs.every((one) => one.end()?.includes('auth.membership_ended')));
-    const got = theirs.map((one) => one.seqs());
+    // Of the other task on the board nothing: it had ended before.
+    for (const one of theirs) expect(one.seqs(task)).toEqual(one.seqs());
+    const got = theirs.map((one) => one.seqs(task));
     const last = await stop(task);
-    await until('all of it for the owner', () => own.seqs().at(-1) === last);
+    await until('all of it for the owner', () => own.seqs(task).at(-1) === last);
+    expect(own.seqs(task)).toEqual(range(1, last));
     for (const seqs of got) {
       expect(seqs).toEqual(range(seqs[0]!, seqs.at(-1)!));
+      expect(seqs[0]).toBeGreaterThan(before); // from the next message on, however late anybody told of these
       expect(seqs.at(-1)).toBeLessThan(last);
     }
     expect(own.end()).toBeUndefined();

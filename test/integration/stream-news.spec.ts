@@ -126,6 +126,28 @@ describe('messages that another process has stored', () => {
     expect(client.sink.of(foreign)).toEqual([]);
   });
 
+  it('are no news to who has become a member since, when the notice of them comes late', async () => {
+    const others = world.addBoard('owner');
+    const tasks = [world.addTask(others), world.addTask(others)];
+    const [owner, member] = [world.connect({ user_id: 'owner', role: 'member' }), world.connect(MEMBER)];
+    await owner.subscribe({});
+    await member.subscribe({});
+    for (const id of tasks) world.append(id, 60); // its notice waits until somebody is known to listen
+    await world.poll.poll();
+    for (const id of tasks) await has(owner, id, 60);
+    world.members.get(others)?.add('member');
+    member.connection.unhide(others);
+    for (const id of tasks) teller.note(id, id === tasks[0] ? 43 : 1, 60);
+    store(task, 1); // of a board that was theirs: told after them
+    await has(member, task, 1);
+    for (const id of tasks) expect(member.sink.of(id)).toEqual([]);
+    for (const id of tasks) store(id, 2);
+    for (const id of tasks) await has(member, id, 2);
+    for (const { sink } of [owner, member]) {
+      for (const id of tasks) expect(sink.of(id)).toEqual(range(sink === owner.sink ? 1 : 61, 62));
+    }
+  });
+
   it('arrive once and in order while the connection that tells of them is ended again and again', async () => {
     const client = world.connect(MEMBER);
     await client.subscribe({ board_ids: [board] });

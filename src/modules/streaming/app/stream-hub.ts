@@ -75,7 +75,7 @@ export class StreamHub {
   open({ task_id, board_id }: VisibleTask): TaskFeed {
     const known = this.feeds.get(task_id);
     if (known) return known;
-    const feed = new TaskFeed(task_id, board_id);
+    const feed = new TaskFeed(task_id, board_id, (its, first) => this.lookAround(its, first));
     if (this.audience.coversBoard(board_id)) feed.load(0);
     this.feeds.set(task_id, feed);
     return feed;
@@ -119,7 +119,6 @@ export class StreamHub {
     const feed = this.feeds.get(taskId);
     if (!feed?.loaded) return false;
     const isNews = headSeq > feed.known;
-    if (isNews && !this.audience.isSettled(feed.board_id)) this.lookAround(feed, feed.known + 1);
     feed.note(headSeq);
     if (feed.hasWaiting || feed.broken || feed.refused) this.rounds.request(feed);
     feed.refused = false;
@@ -143,13 +142,18 @@ export class StreamHub {
       return undefined;
     }
     feed.note(last);
-    if (!feed.loaded) return undefined;
-    if (!this.audience.isSettled(feed.board_id)) this.lookAround(feed, first);
-    return feed;
+    // What a feed begins with nobody was asked about: the hint of it may be the first word of a board's next message.
+    if (first <= feed.start || !feed.loaded) this.lookAround(feed, first);
+    return feed.loaded ? feed : undefined;
   }
 
-  /** Asks those who want all that they may see whether they may see the board; most times there is nobody to ask. */
+  /**
+   * Asks those who want all that they may see whether they may see the board; most times there is nobody to ask. Only
+   * of what was not known here: a hint may come so late that somebody has become a member since, and what it tells of
+   * was before.
+   */
   private lookAround(feed: TaskFeed, firstSeq: number): void {
+    if (this.audience.isSettled(feed.board_id)) return;
     let isSettled = true;
     for (const connection of this.audience.expanding) {
       if (!connection.mightSee(feed.board_id)) continue;

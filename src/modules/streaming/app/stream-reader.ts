@@ -54,13 +54,13 @@ export class StreamReader {
     if (this.closed) return;
     const cursor = this.cursors.get(feed.task_id) ?? this.cursors.place(feed, feed.head);
     if (!cursor.live) return;
-    this.buffer.push(cursor, batch);
+    if (!this.buffer.push(cursor, batch)) return this.restart(feed, cursor.sent); // what lies between is stored
     if (!this.buffer.full) return;
     this.flush();
     if (this.buffer.full) for (const dropped of this.buffer.drop()) this.readOn(dropped);
   }
 
-  /** Takes what a catch-up has read; {@link flush} sends it. */
+  /** Takes what a catch-up has read, if it is what follows; {@link flush} sends it. */
   take(cursor: Cursor, batch: StreamBatch): void {
     this.buffer.push(cursor, batch);
   }
@@ -83,8 +83,6 @@ export class StreamReader {
 
   /** Starts, or starts again, after `seq`. */
   restart(feed: TaskFeed, seq: number): void {
-    const old = this.cursors.get(feed.task_id);
-    if (old) old.closed = true;
     this.readOn(this.cursors.place(feed, seq));
   }
 

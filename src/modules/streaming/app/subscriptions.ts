@@ -72,8 +72,11 @@ export class Subscriptions {
       }
     }
     for (const [taskId, { board_id }] of asked) {
+      const isHidden = !connection.coversBoard(board_id);
+      // What was looked up is of before: asked again, lest what came since the change be missed.
+      if (isHidden && connection.hidden.moment !== moment) continue;
       connection.awaited.delete(taskId);
-      if (!connection.coversBoard(board_id)) connection.hidden.add(board_id, moment);
+      if (isHidden) connection.hidden.add(board_id, moment);
     }
   }
 

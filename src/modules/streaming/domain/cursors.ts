@@ -12,8 +12,10 @@ export class Cursors {
     return this.byTask.get(taskId);
   }
 
-  /** A new one, in place of any other. */
+  /** A new one, in place of any other: of two for one task each would be right and both together wrong. */
   place(feed: TaskFeed, position: number): Cursor {
+    const old = this.byTask.get(feed.task_id);
+    if (old) old.closed = true;
     const cursor = new Cursor(feed, position);
     this.byTask.set(feed.task_id, cursor);
     return cursor;

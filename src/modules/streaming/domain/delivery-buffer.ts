@@ -37,14 +37,22 @@ export class DeliveryBuffer {
     return this.messages > bufferMessages || this.size > bufferSize || this.queue.length > bufferMessages;
   }
 
-  /** Takes what lies above the cursor's position and moves it; the batch leaves no gap. */
-  push(cursor: Cursor, batch: StreamBatch): void {
-    if (batch.through <= cursor.position) return;
+  /**
+   * Takes what lies above the cursor's position and moves it. False if the batch begins beyond: whatever brings it,
+   * nothing is sent before what precedes it.
+   */
+  push(cursor: Cursor, batch: StreamBatch): boolean {
+    if (batch.through <= cursor.position) return true;
+    if (batch.after > cursor.position) return false;
     const fresh = batch.beyond(cursor.position);
     cursor.position = batch.through;
-    if (fresh.entries.length === 0 && this.queue.length === 0) return this.passed(cursor, fresh);
+    if (fresh.entries.length === 0 && this.queue.length === 0) {
+      this.passed(cursor, fresh);
+      return true;
+    }
     this.queue.push({ cursor, batch: fresh });
     this.count(fresh, 1);
+    return true;
   }
 
   /** The next frame; undefined when nothing is left. Marks what it returns as sent. */

@@ -18,6 +18,8 @@ export class TaskFeed {
   reach = 0;
   /** The highest `seq` known to be stored; above `end` while a hint is late or lost. */
   known = 0;
+  /** What was known when it was loaded; no {@link onNews} has told of it. */
+  start = 0;
   /** Whether `head` means something yet. */
   loaded = false;
   /** A fill is reading what live readers have missed. */
@@ -34,6 +36,8 @@ export class TaskFeed {
   constructor(
     readonly task_id: string,
     readonly board_id: string,
+    /** Messages from `first` on have become known: once for each of them, from whomever. */
+    private readonly onNews: (feed: TaskFeed, first: number) => void = () => undefined,
   ) {}
 
   /** The end of what waits to be offered. */
@@ -55,11 +59,16 @@ export class TaskFeed {
     this.head = head;
     this.reach = head;
     this.known = Math.max(this.known, head);
+    this.start = this.known;
     this.loaded = true;
   }
 
+  /** All up to here is stored, whoever has found out. */
   note(seq: number): void {
-    this.known = Math.max(this.known, seq);
+    if (seq <= this.known) return;
+    const first = this.known + 1;
+    this.known = seq;
+    if (this.loaded) this.onNews(this, first);
   }
 
   /** Whether more may wait. Who finds none is {@link refused}. */
