@@ -64,6 +64,8 @@ const UP = [
     ended_at timestamptz(3)
   )`,
   `create index prompts_task_idx on prompts (task_id, created_at, id)`,
+  // A run's own prompt waits, or is worked on, once: each attempt asks for it again.
+  `create unique index prompts_first_idx on prompts (run_id) where kind = 'first' and state in ('QUEUED', 'SENT')`,
   `create index prompts_open_idx on prompts (task_id, created_at, id) where state in ('QUEUED', 'SENT')`,
   `create table permission_requests (
     id uuid primary key,

@@ -184,6 +184,17 @@ describe('an agent that was left behind', () => {
       reason: 'agent_left',
     });
     expect(waiting_for?.message).toContain('on the host machine-1');
+    const due = () => rows(`update runs set not_before = now() - interval '1 second' where id = $1`, [run]);
+    const look = () => app.get(QueueUpkeep).unpark();
+    await due();
+    expect((await look()).unparked).toBe(0); // a claim in vain would cost its board its turn
+    const [parked] = await rows<{ later: boolean }>('select not_before > now() as later from runs where id = $1', [
+      run,
+    ]);
+    expect(parked).toEqual({ later: true });
+    await rows(`update agent_hosts set heartbeat_at = now() - interval '31 seconds'`);
+    await due();
+    expect((await look()).unparked).toBe(1); // its host may be dead
     await rows('update agent_instances set left_behind = false where id = $1', [left]);
     await rows(
       `update runs set state = 'STARTING', attempt = 1, epoch = 7, not_before = null, parked_for = null where id = $1`,

@@ -39,9 +39,9 @@ function start(count = 1, handlerMs?: number): void {
   for (const relay of relays) relay.start();
 }
 
-const emit = (n: number) =>
+const emit = (n: number, aggregate_id: string = crypto.randomUUID()) =>
   database.transactions.run((tx) => {
-    tx.emit(new SomethingHappened(crypto.randomUUID(), 1, { n }));
+    tx.emit(new SomethingHappened(aggregate_id, 1, { n }));
     return Promise.resolve();
   });
 const waiting = async () => (await query(database.url, 'select id from outbox_events')).length;
@@ -153,6 +153,26 @@ describe('the outbox', () => {
     start(1, 200);
     await until('the last one', () => seen.length > 0);
     expect(seen).toEqual([60]);
+  });
+
+  it('begins no event of what it is still telling another event of, while others get theirs', async () => {
+    const seen: unknown[] = [];
+    const slow = Promise.withResolvers<void>();
+    handlers.on('test.something', async ({ data }) => {
+      seen.push(data['n']);
+      if (data['n'] === 1) await slow.promise;
+    });
+    const aggregate = crypto.randomUUID();
+    await emit(1, aggregate);
+    start();
+    await until('the first', () => seen.length === 1);
+    await emit(2, aggregate);
+    await emit(3);
+    await until('another batch to have delivered', async () => (await waiting()) === 2);
+    expect(seen).toEqual([1, 3]);
+    slow.resolve();
+    await until('an empty outbox', async () => (await waiting()) === 0);
+    expect(seen).toEqual([1, 3, 2]);
   });
 
   it('lets go of events that nobody wants', async () => {

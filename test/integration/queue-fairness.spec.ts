@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { QueryBus } from '@nestjs/cqrs';
 import type { Config } from '../../src/common/config/config.js';
+import { FindLeftAgentsHandler } from '../../src/modules/agent/app/left-agents.query.js';
+import type { FindLeftAgentsQuery } from '../../src/modules/agent/contracts/agent.queries.js';
+import { QueueUpkeep } from '../../src/modules/orchestrator/app/queue-upkeep.js';
 import { RunClaims } from '../../src/modules/orchestrator/app/run-claims.js';
 import { openTestDatabase, type TestDatabase } from '../support/orm.js';
 import { QueueRows } from '../support/queue-rows.js';
@@ -98,6 +102,30 @@ function dice(seed: number): (limit: number) => number {
 }
 
 describe('a board that waits', () => {
+  it('loses no turn by a run that waits for an agent that was left behind', async () => {
+    const host_id = await rows.host({ slots: 1 });
+    claims = claimsOf(host_id);
+    const [stuck] = await queue(boards[0]!, [{ ago_s: 3600 }]);
+    await rows.query(`update runs set not_before = now(), parked_for = 'agent_left' where id = $1`, [stuck!.id]);
+    await rows.query(
+      `insert into agent_instances (task_id, board_id, run_id, attempt, epoch, host_id, agent_type, runtime, status, image_name, left_behind)
+       select task_id, board_id, id, 1, 1, $1, agent_type, 'docker', 'LOST', 'none', true from runs where id = $2`,
+      [host_id, stuck!.id],
+    );
+    for (const board of boards.slice(0, 2)) await queue(board, many(10, { ago_s: 60 }));
+    const queries = { execute: (query: FindLeftAgentsQuery) => left.execute(query) } as unknown as QueryBus;
+    const left = new FindLeftAgentsHandler(database.transactions);
+    const upkeep = new QueueUpkeep(database.transactions, queries);
+    const times = [0, 0];
+    for (let turn = 0; turn < 12; turn++) {
+      await rows.query(`update runs set not_before = now() where parked_for = 'agent_left'`); // seconds later
+      await upkeep.unpark();
+      times[(await served())!]!++;
+      await rows.query(`update runs set state = 'COMPLETED' where state = 'STARTING'`);
+    }
+    expect(times).toEqual([6, 6]);
+  });
+
   it(`is passed by at most as often as its weight says, whatever comes and goes (seed ${SEED})`, async () => {
     const roll = dice(SEED);
     const weights = boards.map(() => 1 + roll(5));

@@ -6,11 +6,10 @@ import { NotYet, type DeliveredEvent, type OutboxHandler, type OutboxHandlers } 
  * lock, or for an answer that does not come. Shorter than PostgreSQL lets a transaction stand idle, as the relay's does.
  */
 export const HANDLER_MS = 5_000;
-/** Ends of calls that came too late for their event, which comes again within a minute or so, or elsewhere. */
+/** Good ends of calls that came too late for their event, which comes again within a minute or so, or elsewhere. */
 const MAX_LATE = 1_000;
-
-/** A call that has outlasted its time: still at it, or done since. */
-type Late = 'running' | 'done';
+/** A transaction that has stood idle for so long is shown to be alive: several slow handlers make up more than it may. */
+const TICK_MS = 500;
 
 /**
  * Gives events to their handlers. A handler that takes longer than {@link HANDLER_MS} is left to itself, and the event
@@ -18,7 +17,10 @@ type Late = 'running' | 'done';
  */
 export class EventDelivery {
   private readonly logger = new Logger(EventDelivery.name);
-  private readonly late = new Map<string, Late>();
+  /** Calls under way, whoever waits for them: a batch that has lost its connection leaves its event to the next one. */
+  private readonly running = new Set<string>();
+  /** Calls that have ended well after their time. */
+  private readonly doneLate = new Set<string>();
 
   constructor(
     private readonly handlers: OutboxHandlers,
@@ -27,30 +29,32 @@ export class EventDelivery {
 
   /**
    * To every handler, also when one before it has failed: what that can't do now is no reason to keep it from others.
-   * `tick` is called after one that took its time. True: all of them have had it.
+   * `tick` is called after those that took their time. True: all of them have had it.
    */
   async deliver(event: DeliveredEvent, tick: () => Promise<unknown>): Promise<boolean> {
     let done = true;
+    let ticked = performance.now();
     for (const [index, handle] of this.handlers.for(event.topic).entries()) {
       const how = await this.call(event, handle, index);
       if (how !== 'done') done = false;
-      if (how === 'late') await tick();
+      if (performance.now() - ticked < TICK_MS) continue;
+      await tick();
+      ticked = performance.now();
     }
     return done;
   }
 
   private async call(event: DeliveredEvent, handle: OutboxHandler, index: number): Promise<'done' | 'failed' | 'late'> {
     const key = `${event.id} ${index}`;
-    const before = this.late.get(key);
-    if (before === 'running') {
+    if (this.running.has(key)) {
       this.logger.error(
         about(event),
         'an event handler is still at an event that it has had before; it waits for that',
       );
       return 'failed';
     }
-    if (this.late.delete(key)) return 'done';
-    const call = handle(event);
+    if (this.doneLate.delete(key)) return 'done';
+    const call = this.begin(key, handle, event);
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<'late'>((resolve) => {
       timer = setTimeout(() => resolve('late'), this.handlerMs);
@@ -67,6 +71,16 @@ export class EventDelivery {
     return 'late';
   }
 
+  /** Noted before it begins, until it has ended. */
+  private async begin(key: string, handle: OutboxHandler, event: DeliveredEvent): Promise<void> {
+    this.running.add(key);
+    try {
+      await handle(event);
+    } finally {
+      this.running.delete(key);
+    }
+  }
+
   /** Others do not wait for it any more; how it ends is for when the event comes again. */
   private leave(event: DeliveredEvent, key: string, call: Promise<void>): void {
     const seconds = this.handlerMs / 1000;
@@ -74,14 +88,12 @@ export class EventDelivery {
       about(event),
       `an event handler takes longer than ${seconds} s; others go on, and it is asked again`,
     );
-    if (this.late.size >= MAX_LATE) this.late.delete(this.late.keys().next().value ?? '');
-    this.late.set(key, 'running');
     call.then(
-      () => void (this.late.has(key) && this.late.set(key, 'done')),
-      (error: unknown) => {
-        this.late.delete(key);
-        this.tell(event, error);
+      () => {
+        if (this.doneLate.size >= MAX_LATE) this.doneLate.delete(this.doneLate.values().next().value ?? '');
+        this.doneLate.add(key);
       },
+      (error: unknown) => this.tell(event, error),
     );
   }
 

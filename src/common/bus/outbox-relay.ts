@@ -30,7 +30,8 @@ const STOP_MS = BATCH_MS + HANDLER_MS;
 /**
  * Delivers outbox rows to the subscribed handlers, at least once: a row is deleted in the transaction that claimed
  * it, after its handlers have finished; a kill in between leaves it for the next relay. A handler that hangs delays its
- * own event, which comes again later and later, and no others.
+ * own event, which comes again later and later, and no others. Events of one aggregate are never in two batches of
+ * this process at once.
  */
 @Injectable()
 export class OutboxRelay implements OnModuleInit, Worker {
@@ -39,6 +40,8 @@ export class OutboxRelay implements OnModuleInit, Worker {
   private readonly logger = new Logger(OutboxRelay.name);
   private readonly delivery: EventDelivery;
   private readonly batches = new Set<Promise<number>>();
+  /** Aggregates whose events are being delivered. */
+  private readonly busy = new Set<string>();
   private running: Promise<void> | undefined;
   private stopping = false;
 
@@ -98,15 +101,33 @@ export class OutboxRelay implements OnModuleInit, Worker {
 
   private async deliverBatch(tx: Tx): Promise<number> {
     const db = tx.kysely<DB>();
+    const rows = await this.take(db);
+    try {
+      await this.deliverAll(db, rows);
+    } finally {
+      for (const { aggregate_id } of rows) this.busy.delete(aggregate_id);
+    }
+    return rows.length;
+  }
+
+  /** Locked, and of aggregates that no other batch is at; they are noted as busy. */
+  private async take(db: Kysely<DB>): Promise<Row[]> {
     const rows = await db
       .selectFrom('outbox_events')
       .selectAll()
       .where('next_attempt_at', '<=', sql<Date>`now()`)
+      .$if(this.busy.size > 0, (some) => some.where('aggregate_id', '<>', sql<string>`all(${[...this.busy]}::uuid[])`))
       .orderBy('id')
       .limit(BATCH)
       .forUpdate()
       .skipLocked()
       .execute();
+    const free = rows.filter(({ aggregate_id }) => !this.busy.has(aggregate_id)); // another may have come first
+    for (const { aggregate_id } of free) this.busy.add(aggregate_id);
+    return free;
+  }
+
+  private async deliverAll(db: Kysely<DB>, rows: readonly Row[]): Promise<void> {
     const delivered: string[] = [];
     const until = performance.now() + BATCH_MS;
     for (const row of rows) {
@@ -120,7 +141,6 @@ export class OutboxRelay implements OnModuleInit, Worker {
       const ids = sql<string>`any(${delivered}::uuid[])`;
       await db.deleteFrom('outbox_events').where('id', '=', ids).execute();
     }
-    return rows.length;
   }
 
   private async postpone(db: Kysely<DB>, id: string, attempts: number): Promise<void> {

@@ -44,14 +44,19 @@ export class AttemptHold {
    * with {@link set}, which may wait for a row that does not come. Until it is let go no limit counts the time.
    */
   async freeze(hasBegun: () => Promise<boolean>): Promise<boolean> {
-    if (this.frozenAt && !this.runtime.can_pause) return false;
     const seen = await this.runtime.inspect(this.claim.agent_id);
     if (seen.state !== 'running' || seen.paused || !(await hasBegun())) return false;
+    const isKnown = this.frozenAt !== null; // of one that can't be seen to stand: it may be at work again, so once more
+    this.stand();
+    await this.runtime.pause(this.claim.agent_id);
+    this.stand(); // whoever let it go meanwhile was too early
+    return this.runtime.can_pause || !isKnown;
+  }
+
+  private stand(): void {
     this.frozenAt ??= new Date();
     this.mayStand = true;
     this.clock.stand(this.frozenAt);
-    await this.runtime.pause(this.claim.agent_id);
-    return true;
   }
 
   private async hold(unless: () => boolean): Promise<void> {

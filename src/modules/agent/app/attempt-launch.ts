@@ -13,7 +13,7 @@ import { AttemptFailure } from '../domain/outcome.js';
 import type { SandboxReport } from '../domain/sandbox.js';
 import type { LaunchPart } from './agent-metrics.js';
 import type { AttemptTools } from './attempt-tools.js';
-import type { Claim } from './instance-lock.js';
+import { lockInstance, type Claim } from './instance-lock.js';
 import { ProgressTeller } from './progress-teller.js';
 
 /**
@@ -50,11 +50,29 @@ export class AttemptLaunch {
     await this.tools.journal.started(this.claim);
   }
 
-  /** Lets one through that is ready. @throws AttemptFailure; the signal's reason */
+  /** Lets one through that is ready; one without a gate is at work. @throws AttemptFailure; the signal's reason */
   async open(signal: AbortSignal): Promise<void> {
+    if (!this.runtime.has_gate) return; // a stop gives it its grace time
     signal.throwIfAborted();
     await this.runtime.begin(this.claim.agent_id);
     faultPoint('container.begun');
+  }
+
+  /**
+   * The same of one whose row said that it runs: it may be at work since long, and have removed the traces of its start.
+   * Nobody at the gate is no failure then; one that is held still there is waited for. @throws what hinders the look
+   */
+  async openAgain(signal: AbortSignal): Promise<void> {
+    const { agent_id } = this.claim;
+    while (!signal.aborted) {
+      try {
+        return await this.open(signal);
+      } catch (error) {
+        if (!(error instanceof AttemptFailure) || error.code !== 'container.start_failed') throw error;
+        const seen = await this.runtime.inspect(agent_id);
+        if (seen.state !== 'running' || !seen.paused) return;
+      }
+    }
   }
 
   /** Told in the stream, so that people see why an agent can't do what it wants. */
@@ -98,12 +116,16 @@ export class AttemptLaunch {
     await metrics.timed(instance.agent_type, 'launch', () => this.begin(instance, { spec, granted }, signal));
   }
 
-  /** Where the agent is, and what it is asked first. Again: nothing. */
+  /** Where the agent is, and what it is asked first. Again: nothing. @throws Fenced */
   private async openDialogue(instance: AgentInstance, spec: LaunchSpec): Promise<void> {
     const { id: agent_id, task_id, board_id, run_id, attempt, agent_type, host_id, runtime } = instance;
     const of = { agent_id, task_id, board_id, run_id, attempt, agent_type, host_id: host_id ?? null };
     const cwd = runtime === 'process' ? spec.workspace_directory : WORKSPACE_TARGET;
-    await this.tools.dialogues.open(of, this.task, cwd);
+    await this.tools.transactions.run(async (tx) => {
+      await lockInstance(tx, this.claim); // what is to be said is the present owner's to decide
+      await this.tools.dialogues.open(tx, of, this.task, cwd);
+    });
+    faultPoint('dialogue.opened');
   }
 
   /** One part of the preparation, measured; what it reports is told before it is over. */
@@ -123,7 +145,8 @@ export class AttemptLaunch {
 
   /** Ends the attempt of a container that is not confined as it has to be. */
   private async judge(sandbox: SandboxReport | null, signal: AbortSignal): Promise<void> {
-    const isWrong = sandbox !== null && sandbox.differences.length > 0;
+    if (sandbox === null) return; // a process is at work once it is started: a stop gives it its grace time
+    const isWrong = sandbox.differences.length > 0;
     if (isWrong) await this.tools.journal.record(this.claim, { sandbox });
     signal.throwIfAborted(); // one that was stopped at the gate has an end of its own
     if (isWrong) throw mismatch(sandbox.differences);
@@ -146,6 +169,7 @@ export class AttemptLaunch {
     await launches.created(this.claim, instance, created, granted);
     faultPoint('container.recorded');
     await this.judge(await shown, signal);
+    signal.throwIfAborted();
     await this.runtime.start(spec, created.container_id);
     faultPoint('container.started');
     const sandbox = await this.runtime.verify(spec);

@@ -11,8 +11,8 @@ export class StopWished extends Error {}
 /** An agent that is launched, and waits at the gate unless it was let through before. */
 export interface Ready {
   instance: AgentInstance;
-  /** Lets it through; false: that has ended the attempt. */
-  open: () => Promise<boolean>;
+  /** Lets it through; false: that has ended the attempt. What it is not waited for ends with, or by, `following`. */
+  open: (following: AbortController) => Promise<boolean>;
 }
 
 /**
@@ -43,12 +43,15 @@ export async function bringUp(
     }
   };
   if (!(await goesOn(() => (isToCome ? launch.launch(instance, signal) : launch.goOn(instance))))) return undefined;
-  const open = async (): Promise<boolean> => {
+  const open = async (following: AbortController): Promise<boolean> => {
     if (isToCome) return goesOn(() => launch.open(signal));
     if (signal.aborted) return true; // a stop goes the usual way
     if (!wasRunning) return goesOn(() => launch.open(signal));
     // It may be at work since long, and what it has left of its start says nothing: it is not waited for.
-    launch.open(signal).catch(() => undefined);
+    const either = AbortSignal.any([signal, following.signal]);
+    launch.openAgain(either).catch((error: unknown) => {
+      if (!signal.aborted) following.abort(error); // gone through again: it may still be at the gate
+    });
     return true;
   };
   return { instance: isToCome ? instance : await tools.journal.read(claim), open };

@@ -108,7 +108,7 @@ export class AttemptSupplies {
   async reopen(instance: AgentInstance, refused: RefusalReport): Promise<void> {
     this.disks.hold(instance.task_id, instance.id);
     await this.gateways.open(instance, this.specs.user, refused);
-    await this.credentials.reopen(instance.id);
+    await this.credentials.reopen(instance);
   }
 
   /** How a failure is best explained, where the agent's disk is full; null where it is not. */

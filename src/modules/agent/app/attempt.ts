@@ -17,6 +17,7 @@ import type { Claim } from './instance-lock.js';
 import { DialogueCapture } from './dialogue-capture.js';
 import { OutputCapture, type CaptureTarget } from './output-capture.js';
 import type { AttemptTools } from './attempt-tools.js';
+import { stopUntil } from './stop-until.js';
 
 const BY_TIME: ReadonlySet<FailureCode> = new Set(['agent.inactive', 'agent.timeout']);
 
@@ -40,6 +41,8 @@ export class Attempt {
   private readonly instance: AgentInstance;
   /** Its row was made a moment ago, and nothing else: there is nothing to look at. */
   private isNew: boolean;
+  /** The gate was opened, or was about to be: by this process's word, not by what the agent leaves of its start. */
+  private letThrough: boolean;
 
   constructor(
     private readonly claim: Claim,
@@ -49,6 +52,7 @@ export class Attempt {
   ) {
     this.instance = instance;
     this.isNew = isNew;
+    this.letThrough = instance.status === 'RUNNING' || instance.status === 'PAUSED';
     this.runtime = tools.runtimes.get(instance.runtime);
     this.clock = new AgentClock(instance);
     this.holding = new AttemptHold(claim, this.runtime, tools.condition, this.clock);
@@ -108,7 +112,7 @@ export class Attempt {
 
   /** Holds the agent still while nobody can tell whether it is ours; says whether it was at work. {@link hold} ends it. */
   freeze(): Promise<boolean> {
-    return this.holding.freeze(() => this.tools.runDirectories.hasBegun(this.claim.agent_id));
+    return this.holding.freeze(async () => this.letThrough || this.tools.runDirectories.hasBegun(this.claim.agent_id));
   }
 
   /** What it may use from now on; null: as much as it wants. */
@@ -139,8 +143,8 @@ export class Attempt {
     // Not waited for: it is the reader of the agent's output who asks.
     dialogue
       .untilOver(this.tools.config.agent.stop_grace_seconds)
-      .then(() => this.runtime.stop(this.claim.agent_id, 0))
-      .catch(() => undefined); // its silence goes on, and is found again after the next start
+      .then(() => this.stopFollowed(dialogue, 0))
+      .catch(() => undefined);
   }
 
   /** Tells the agent, in its own way, that it is to end. */
@@ -159,7 +163,13 @@ export class Attempt {
   private dismiss(failure: AttemptFailure | null): void {
     this.killedFor ??= failure;
     if (this.stopping) return;
-    this.runtime.stop(this.claim.agent_id, this.tools.config.agent.stop_grace_seconds).catch(() => undefined);
+    this.stopFollowed(this.dialogue, this.tools.config.agent.stop_grace_seconds).catch(() => undefined);
+  }
+
+  /** An engine that is away for a while must not leave it alive: asked again as long as its output is read. */
+  private stopFollowed(dialogue: DialogueCapture | undefined, graceSeconds: number): Promise<void> {
+    const isFollowed = (): boolean => dialogue !== undefined && this.dialogue === dialogue;
+    return stopUntil(() => this.runtime.stop(this.claim.agent_id, graceSeconds), isFollowed);
   }
 
   /** The server gives up on the attempt for a reason of its own. The agent goes first: no row ends while it may run. */
@@ -189,7 +199,8 @@ export class Attempt {
     const captured = capture.run(either); // before the first line is there
     captured.catch(() => undefined); // awaited below
     try {
-      if (!(await open())) return;
+      this.letThrough = true;
+      if (!(await open(leaving))) return;
       faultPoint('agent.running');
       const exited = this.runtime.waitForExit(agent_id, either);
       // Where nobody can tell whether it has ended, half a line must not be taken for the last one.

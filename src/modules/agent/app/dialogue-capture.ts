@@ -60,12 +60,13 @@ export class DialogueCapture implements CapturedDialogue {
     this.store = new DialogueStore(target, () => this.attempt(), {
       ...deps,
       spoken: (spoken) => this.heard(spoken),
+      missed: () => this.missed(),
     });
   }
 
-  /** It waits for a person: its silence counts for nothing. */
+  /** It waits for a person, or may do so as far as is known by now: its silence counts for nothing. */
   get isWaiting(): boolean {
-    return this.spoken?.is_waiting ?? false;
+    return this.spoken?.is_waiting ?? true;
   }
 
   /** Resolves when the dialogue is over, or so many seconds later. */
@@ -126,6 +127,12 @@ export class DialogueCapture implements CapturedDialogue {
     this.isOver = true;
     this.over.resolve();
     this.onOver(spoken.over.failure);
+  }
+
+  /** What came of a step is in the rows, and its answer was lost: the next one tells, and writes what is to be sent. */
+  private missed(): void {
+    this.news = true;
+    this.ring();
   }
 
   /** The file is what the rows say, so writing it again does no harm. */

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { faultPoint } from '../../../common/ops/fault-points.js';
-import { isDatabaseAway } from '../../../common/persistence/database-errors.js';
+import { isDatabaseAway, isRefused } from '../../../common/persistence/database-errors.js';
 import type { Transactions, Tx } from '../../../common/persistence/transactions.js';
-import type { AgentDialogues, DialogueAttempt, Spoken } from '../contracts/agent-dialogues.js';
+import type { AgentDialogues, DialogueAttempt, Heard, Spoken } from '../contracts/agent-dialogues.js';
 import type { Redactor } from '../domain/redaction.js';
 import { Fenced, type AgentDB } from './agent-rows.js';
 import type { MessageLog } from './message-log.js';
@@ -22,7 +22,17 @@ interface DialogueDeps {
   redactor: Redactor;
   /** What the dialogue has come to, after each commit. */
   spoken: (spoken: Spoken) => void;
+  /** A commit whose answer was lost has come to something that nobody has heard of. */
+  missed: () => void;
 }
+
+/** What is left out when PostgreSQL refuses what the agent said: nothing, its words, or the dialogue's end, too. */
+type LeftOut = 'nothing' | 'words' | 'all';
+
+const REFUSED: NonNullable<NonNullable<Spoken['over']>['failure']> = {
+  code: 'session.protocol_violation',
+  message: 'What the agent said could not be stored, so its session was ended.',
+};
 
 /**
  * Stores what an agent says over the Agent Client Protocol. How far its output was read, what the dialogue came to, the
@@ -40,16 +50,23 @@ export class DialogueStore {
 
   /** As {@link OutputStore.store}. @throws Fenced; the signal's reason */
   async store(output: StoredOutput, signal: AbortSignal): Promise<Stored> {
+    let leftOut: LeftOut = 'nothing';
     for (let tries = 0; ; tries++) {
       signal.throwIfAborted();
       try {
         faultPoint('output.read');
-        const stored = await this.deps.transactions.run((tx) => this.storeIn(tx, output));
+        const stored = await this.deps.transactions.run((tx) => this.storeIn(tx, output, leftOut));
         faultPoint('output.stored');
         if (stored.spoken) this.deps.spoken(stored.spoken);
+        else this.deps.missed();
         return stored;
       } catch (error) {
         signal.throwIfAborted();
+        if (isRefused(error) && leftOut !== 'all') {
+          this.logger.error({ err: error, agent_id: this.target.agent_id }, 'the database refuses what an agent said');
+          leftOut = leftOut === 'nothing' ? 'words' : 'all';
+          continue;
+        }
         if (!isDatabaseAway(error)) throw error;
         if (tries === 0)
           this.logger.warn({ err: error, agent_id: this.target.agent_id }, 'a dialogue waits to be stored');
@@ -60,8 +77,12 @@ export class DialogueStore {
     }
   }
 
-  private async storeIn(tx: Tx, { from, to, batch, heard = [] }: StoredOutput): Promise<Stored & { spoken?: Spoken }> {
-    const { redactor, dialogues, log } = this.deps;
+  private async storeIn(
+    tx: Tx,
+    { from, to, batch, heard = [] }: StoredOutput,
+    leftOut: LeftOut,
+  ): Promise<Stored & { spoken?: Spoken }> {
+    const { redactor, log } = this.deps;
     const { agent_id, epoch } = this.target;
     const db = tx.kysely<AgentDB>();
     const row = await db
@@ -75,8 +96,9 @@ export class DialogueStore {
     const at = { stdout: row.stdout_offset, stderr: row.stderr_offset };
     // Another call under the same claim has got elsewhere, such as one whose answer was lost.
     if (at.stdout !== from.stdout || at.stderr !== from.stderr) return { at, tell: () => undefined };
-    const spoken = await dialogues.step(tx, this.attempt(), heard, (value) => redactor.value(value));
-    const drafts = [...spoken.messages.map((draft) => redactor.message(draft)), ...batch.drafts];
+    const spoken = await this.step(tx, heard, leftOut);
+    const others = leftOut === 'nothing' ? batch.drafts : [];
+    const drafts = [...spoken.messages.map((draft) => redactor.message(draft)), ...others];
     await log.append(tx, this.target, drafts);
     faultPoint('dialogue.stepped');
     const failure = spoken.over?.failure;
@@ -92,5 +114,17 @@ export class DialogueStore {
       .returning(COUNTED)
       .executeTakeFirst();
     return { at: to, tell: () => undefined, used, spoken }; // streams are told after the commit
+  }
+
+  private async step(tx: Tx, heard: readonly Heard[], leftOut: LeftOut): Promise<Spoken> {
+    const { dialogues, redactor } = this.deps;
+    const redact = <T>(value: T): T => redactor.value(value);
+    if (leftOut === 'nothing') return dialogues.step(tx, this.attempt(), heard, redact);
+    // As if it were gone: whatever it says from now on is said to nobody.
+    const end = leftOut === 'all' ? null : await dialogues.step(tx, { ...this.attempt(), has_ended: true }, [], redact);
+    const data = { level: 'error', message: REFUSED.message, metadata: { source: 'session', refused: true } };
+    const line = { type: 'log', timestamp: new Date().toISOString(), level: 'error', data } as const;
+    const rest = { wake_at: null, is_waiting: false, used: end?.used ?? null };
+    return { ...rest, messages: [...(end?.messages ?? []), line], over: { failure: REFUSED } };
   }
 }

@@ -10,6 +10,7 @@ import type { Granted } from '../domain/credentials.js';
 import type { Outcome } from '../domain/outcome.js';
 import type { ProgressDetails } from '../domain/container-runtime.js';
 import { AgentMetrics } from './agent-metrics.js';
+import { Fenced } from './agent-rows.js';
 import { lockInstance, type Claim } from './instance-lock.js';
 import {
   caveatsOf,
@@ -94,10 +95,11 @@ export class InstanceJournal {
     });
   }
 
-  /** The container or process runs. @throws Fenced */
+  /** The container or process runs. @throws Fenced; also where the attempt has ended meanwhile */
   async started(claim: Claim): Promise<void> {
     await this.transactions.run(async (tx) => {
       const instance = await lockInstance(tx, claim);
+      if (!instance.isLive()) throw new Fenced(); // nothing may begin for it
       if (!instance.apply('started', new Date())) return;
       const { id, task_id, run_id, status } = instance;
       await this.append(tx, instance, [running(await caveatsOf(tx, instance))]);

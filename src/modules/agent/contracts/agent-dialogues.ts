@@ -55,9 +55,9 @@ export interface FrameToSend {
 export abstract class AgentDialogues {
   /**
    * The dialogue of an attempt that is about to be launched, in that folder as the agent sees it; again after a restart:
-   * nothing.
+   * nothing. In a transaction that holds the instance's row under the present claim.
    */
-  abstract open(attempt: DialogueOf, task: AttemptTask, cwd: string): Promise<void>;
+  abstract open(tx: Tx, attempt: DialogueOf, task: AttemptTask, cwd: string): Promise<void>;
   /**
    * Takes in what the agent said, and what people and time want of it by now. In the transaction that stores how far the
    * output was read: so each line is heard once. `redact` takes out what nobody may see, of whatever is stored.

@@ -110,6 +110,9 @@ export abstract class ContainerRuntime {
    */
   abstract verify(spec: LaunchSpec): Promise<SandboxReport | null>;
 
+  /** Whether the agent waits at a gate; else it is at work as soon as it is started. */
+  abstract readonly has_gate: boolean;
+
   /** Opens the gate: the agent's command runs. Again: nothing. */
   abstract begin(agentId: string): Promise<void>;
 

@@ -50,8 +50,11 @@ export abstract class Credentials {
    */
   abstract secretsOf(agentId: string): Promise<readonly string[]>;
 
-  /** After a restart: what lives in this process for an agent that runs (the way to an SSH agent). Again: nothing. */
-  abstract reopen(agentId: string): Promise<void>;
+  /**
+   * After a restart: what lives in this process for an agent that was launched (its secrets, the way to an SSH agent).
+   * Again: nothing. Where nobody can tell what it was given, all that it may have been given counts as secret.
+   */
+  abstract reopen(instance: AgentInstance): Promise<void>;
 
   /** The server lets go of the attempt, the agent lives on: ends what lives in this process. */
   abstract letGo(agentId: string): Promise<void>;

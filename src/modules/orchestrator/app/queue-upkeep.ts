@@ -3,12 +3,17 @@ import { QueryBus } from '@nestjs/cqrs';
 import { sql } from 'kysely';
 import { PROCESS_ID } from '../../../common/ops/process-id.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
-import { ListAgentNeedsQuery, type AgentNeeds } from '../../agent/contracts/agent.queries.js';
+import { FindLeftAgentsQuery, ListAgentNeedsQuery, type AgentNeeds } from '../../agent/contracts/agent.queries.js';
 import { CLAIMABLE, USER } from './claim-fragments.js';
 import type { RunDB } from './run-rows.js';
 
 /** Runs in one statement: many may have waited for the same hour, and their locks are not to be held for long. */
 const BATCH = 500;
+
+/** A host that was heard of within it may have an agent at work; the rule of who begins beside one that was left behind. */
+const MAY_WORK = sql.raw(`interval '30 seconds'`);
+/** As often as it is looked for, see the launch gate. */
+const LOOK_AGAIN = sql.raw(`interval '5 seconds'`);
 
 /** Advisory locks: of who unparks, "park" in ASCII; of a board's shares, "shar", as the trigger `share_queue` takes it. */
 const PARK_LOCK = sql.raw('0x7061726b, 0');
@@ -32,27 +37,50 @@ export class QueueUpkeep {
 
   /**
    * Lets parked runs whose time has come, by the database's clock, back into the queue; says how many, and in how many
-   * ms the next one's time comes. One process does, so that no two wait for each other's locks.
+   * ms the next one's time comes. One process does, so that no two wait for each other's locks. One that waits for an
+   * agent that was left behind stays as long as that may be at work: each claim in vain would cost its board a turn.
    */
   async unpark(): Promise<{ unparked: number; next_ms: number | null }> {
-    for (let before = 0; ; before += BATCH) {
-      const { rows } = await sql<{ unparked: number; next_ms: number | null }>`
+    const stay = await this.besideOthers();
+    for (let before = 0; ;) {
+      const { rows } = await sql<{ looked_at: number; unparked: number; next_ms: number | null }>`
         with turn as materialized (
           select pg_try_advisory_xact_lock(${PARK_LOCK}) as mine
         ), due as materialized (
-          select id from runs where state = 'QUEUED' and not_before <= now() and (select mine from turn)
+          select id, coalesce(parked_for = 'agent_left' and task_id = any(${stay}::uuid[]), false) as stays
+          from runs where state = 'QUEUED' and not_before <= now() and (select mine from turn)
           order by not_before limit ${BATCH} for no key update skip locked
+        ), staying as (
+          update runs set not_before = now() + ${LOOK_AGAIN} from due where runs.id = due.id and due.stays
         ), unparked as (
           update runs set not_before = null, parked_for = null, updated_at = now(), version = version + 1
-          from due where runs.id = due.id returning runs.id
+          from due where runs.id = due.id and not due.stays returning runs.id
         )
-        select (select count(*) from unparked)::int as unparked, (
+        select (select count(*) from due)::int as looked_at, (select count(*) from unparked)::int as unparked, (
           select extract(epoch from not_before - now())::float8 * 1000 from runs
           where state = 'QUEUED' and not_before > now() order by not_before limit 1
         ) as next_ms`.execute(this.db());
-      const { unparked, next_ms } = rows[0]!;
-      if (unparked < BATCH) return { unparked: before + unparked, next_ms };
+      const { looked_at, unparked, next_ms } = rows[0]!;
+      before += unparked;
+      if (looked_at < BATCH) return { unparked: before, next_ms };
     }
+  }
+
+  /** Of the runs whose time to look for such an agent has come: the tasks where one is, on a host that lives. */
+  private async besideOthers(): Promise<string[]> {
+    const { rows } = await sql<{ task_id: string }>`
+      select task_id from runs where state = 'QUEUED' and not_before <= now() and parked_for = 'agent_left'`.execute(
+      this.db(),
+    );
+    if (rows.length === 0) return [];
+    const left = await this.queries.execute(new FindLeftAgentsQuery(rows.map(({ task_id }) => task_id)));
+    const ids = left.flatMap(({ host_id }) => host_id ?? []);
+    const hosts = await sql<{ id: string }>`
+      select id from agent_hosts where id = any(${ids}::uuid[]) and heartbeat_at > now() - ${MAY_WORK}`.execute(
+      this.db(),
+    );
+    const alive = new Set(hosts.rows.map(({ id }) => id));
+    return left.filter(({ host_id }) => host_id !== null && alive.has(host_id)).map(({ task_id }) => task_id);
   }
 
   /** Says that this process looks after the queue, and forgets those that were not heard of for an hour. */

@@ -68,8 +68,15 @@ export class RunAutomation implements OnModuleInit {
         await this.stop(actor, task.id, new_state, task.state === new_state ? null : event.timestamp);
       } else if (new_state === 'IN_PROGRESS' && old_state === 'TODO' && task.state === new_state && task.agent_type) {
         await this.start(actor, task.id);
+        await this.stopIfEnded(actor, task.id);
       }
     });
+  }
+
+  /** Its end may have been heard of before there was a run to be stopped: several processes hear of things at once. */
+  private async stopIfEnded(actor: Actor, task_id: string): Promise<void> {
+    const { state } = await this.queries.execute(new GetTaskQuery(actor, task_id));
+    if (ENDS.has(state)) await this.stop(actor, task_id, state, null);
   }
 
   private async stop(actor: Actor, task_id: string, moved_to: TaskState, queued_by: string | null): Promise<void> {

@@ -5,6 +5,8 @@ import type { SessionDB } from './session-rows.js';
 
 /** So many frames are read at once: few have so many, and some hold pictures. */
 const AT_ONCE = 20;
+/** Of one INSERT: 4 values each, and a statement takes at most 65,535. */
+const ROWS_PER_INSERT = 1_000;
 
 /** Writes frames down behind those that are there; returns how many there are then, and bytes. */
 export async function appendFrames(
@@ -19,8 +21,16 @@ export async function appendFrames(
     at_byte += Buffer.byteLength(line) + 1;
     return row;
   });
-  if (rows.length > 0) await db.insertInto('session_frames').values(rows).execute();
+  for (let from = 0; from < rows.length; from += ROWS_PER_INSERT) {
+    const some = rows.slice(from, from + ROWS_PER_INSERT);
+    await db.insertInto('session_frames').values(some).execute();
+  }
   return { frames: n, bytes: at_byte };
+}
+
+/** The agent is gone: nothing can be sent any more. */
+export async function dropFrames(db: Kysely<SessionDB>, agent_id: string): Promise<void> {
+  await db.deleteFrom('session_frames').where('agent_id', '=', agent_id).execute();
 }
 
 /** The first of the frames from a byte on; none where there are none. */

@@ -19,6 +19,12 @@ type Redact = <T>(value: T) => T;
 
 const NAMES = { board: "the board's", agent_type: "the agent type's" } as const;
 
+/** What a dialogue holds, and where its agent works. */
+export interface HeldPermissions {
+  permissions: readonly { key: string; option_ids: readonly string[] }[];
+  cwd: string;
+}
+
 /** Why a request was closed without an answer, for people. */
 const CLOSED: Record<Exclude<ClosedPermission['why'], 'answered'>, string> = {
   cancelled: 'The turn was cancelled.',
@@ -37,12 +43,9 @@ export class DialoguePermissions {
    * Answers that are there by now for the requests that the dialogue holds: of people, of policies as they are now, or by
    * the time.
    */
-  async answers(
-    tx: Tx,
-    attempt: DialogueOf,
-    { keys, cwd }: { keys: readonly string[]; cwd: string },
-  ): Promise<DialogueEvent[]> {
-    if (keys.length === 0) return [];
+  async answers(tx: Tx, attempt: DialogueOf, { permissions, cwd }: HeldPermissions): Promise<DialogueEvent[]> {
+    if (permissions.length === 0) return [];
+    const keys = permissions.map(({ key }) => key);
     const db = tx.kysely<SessionDB>();
     const rows = await db
       .selectFrom('permission_requests')
@@ -58,7 +61,7 @@ export class DialoguePermissions {
     for (const row of rows) {
       const settled = row.state === 'PENDING' && settings ? await this.settle(tx, row, { settings, cwd }) : row;
       if (settled.state !== 'PENDING')
-        events.push({ type: 'answer', key: row.request_key, option_id: settled.option_id ?? null });
+        events.push({ type: 'answer', key: row.request_key, option_id: asGiven(permissions, row, settled.option_id) });
     }
     return events;
   }
@@ -70,11 +73,12 @@ export class DialoguePermissions {
     const db = tx.kysely<SessionDB>();
     const { permission_timeout_seconds } = await settingsOf(db, attempt);
     const seconds = permission_timeout_seconds ?? this.config.agent.permission_timeout_seconds;
-    for (const { key, tool_call, options } of requests) {
+    for (const { key, tool_call: call, options, ...named } of requests) {
+      const tool_call = { ...call, paths_cut: named.paths_cut };
       const title = tool_call.title ?? tool_call.name ?? 'The agent asks for a permission.';
-      const { paths, ...about } = redact({ title: sanitizeText(title), tool_call, paths: pathsOf(tool_call) });
+      const { paths, ...about } = redact({ title: sanitizeText(title), tool_call, paths: named.paths });
       const row = { id: uuidv7(), agent_id, task_id, board_id, run_id, request_key: key, ...about };
-      const lists = { paths: listAsJson(paths), options: listAsJson(options) };
+      const lists = { paths: listAsJson(paths), options: listAsJson(shown(options, redact)) };
       const expires_at = sql<Date>`now() + make_interval(secs => ${seconds})`;
       await db
         .insertInto('permission_requests')
@@ -118,7 +122,8 @@ export class DialoguePermissions {
     row: Row,
     { settings, cwd }: { settings: HeldSettings; cwd: string },
   ): Promise<Pick<Row, 'state' | 'option_id'>> {
-    const verdict = decide(row, settings.rules, cwd);
+    const { paths_cut } = row.tool_call as { paths_cut?: boolean };
+    const verdict = decide({ ...row, paths_cut: paths_cut === true }, settings.rules, cwd);
     const change = verdict.decision === 'ask' ? expiryOf(row) : decidedBy(verdict, row.options);
     if (!change) return row;
     await tx
@@ -129,6 +134,27 @@ export class DialoguePermissions {
       .execute();
     return change;
   }
+}
+
+/** Options as people see them: one whose id holds what nobody may see, or PostgreSQL can't hold, has another in its place. */
+function shown(options: OpenedPermission['options'], redact: Redact): PermissionOption[] {
+  const given = new Set(options.map(({ option_id }) => option_id));
+  return options.map(({ option_id, name, kind }, index) => {
+    let id = sanitizeText(redact(option_id));
+    if (id !== option_id) for (id = `option-${index + 1}`; given.has(id); id = `${id}-`);
+    return { option_id: id, name: sanitizeText(redact(name)), kind };
+  });
+}
+
+/** The option's id as the agent gave it: options are stored in the agent's order. */
+function asGiven(
+  permissions: HeldPermissions['permissions'],
+  { request_key, options }: Row,
+  option_id: string | null,
+): string | null {
+  if (option_id === null) return null;
+  const index = options.findIndex((option) => option.option_id === option_id);
+  return permissions.find(({ key }) => key === request_key)?.option_ids[index] ?? option_id;
 }
 
 function decidedBy({ decision, scope, rule }: Verdict, options: readonly PermissionOption[]) {
@@ -143,9 +169,4 @@ function expiryOf({ expires_at, options }: Row) {
   if (!expires_at || new Date(expires_at).getTime() > Date.now()) return undefined;
   const option_id = optionFor('denied', options)?.option_id ?? null;
   return { state: 'EXPIRED' as const, option_id, outcome: 'denied' as const, reason: 'Nobody answered in time.' };
-}
-
-function pathsOf({ locations, content }: OpenedPermission['tool_call']): string[] {
-  const diffs = content.flatMap((item) => (item.type === 'diff' ? [item.path] : []));
-  return [...new Set([...locations.map(({ path }) => path), ...diffs])];
 }

@@ -7,6 +7,7 @@ import { AgentCompletedEvent, AgentFailedEvent } from '../../agent/contracts/age
 import { RunStateChangedEvent } from '../../orchestrator/contracts/run.events.js';
 import { HoldTaskForRunCommand } from '../../task/contracts/task.commands.js';
 import { PermissionsChangedEvent } from '../contracts/session.events.js';
+import { dropFrames } from './dialogue-frames.js';
 import { FollowUps } from './follow-ups.js';
 import type { SessionDB } from './session-rows.js';
 
@@ -60,7 +61,7 @@ export class SessionAutomation implements OnModuleInit {
     return row?.title ?? null;
   }
 
-  /** Nobody waits for an answer to an agent that is gone without a word. */
+  /** Nobody waits for an answer to an agent that is gone without a word, and nothing is sent to it. */
   private async agentEnded(agent_id: string, data: Record<string, unknown>): Promise<void> {
     const change = { state: 'CANCELLED', outcome: 'cancelled', reason: 'The agent has ended.' } as const;
     await this.transactions
@@ -70,6 +71,7 @@ export class SessionAutomation implements OnModuleInit {
       .where('agent_id', '=', agent_id)
       .where('state', '=', 'PENDING')
       .execute();
+    await dropFrames(this.transactions.kysely<SessionDB>(), agent_id);
     await this.holdTask(String(data['task_id']), String(data['run_id']));
   }
 }

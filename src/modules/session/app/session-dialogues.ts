@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { sql, type Kysely, type Selectable } from 'kysely';
 import { productVersion } from '../../../common/http/api-document/product-version.js';
-import { faultPoint } from '../../../common/ops/fault-points.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import type { AttemptTask } from '../../agent/contracts/agent.commands.js';
 import {
@@ -17,8 +16,9 @@ import { firstPrompt } from '../domain/first-prompt.js';
 import { steps, type Step } from '../domain/dialogue/dialogue.js';
 import { newDialogue, type DialogueState } from '../domain/dialogue/state.js';
 import { appendFrames, framesFrom } from './dialogue-frames.js';
-import { DialoguePermissions } from './dialogue-permissions.js';
+import { DialoguePermissions, type HeldPermissions } from './dialogue-permissions.js';
 import { DialogueTurns } from './dialogue-turns.js';
+import { redactedState } from './redacted-state.js';
 import { settingsOf } from './held-settings.js';
 import { SessionNews } from './session-news.js';
 import type { SessionDB } from './session-rows.js';
@@ -41,29 +41,25 @@ export class SessionDialogues extends AgentDialogues {
     super();
   }
 
-  async open(attempt: DialogueOf, task: AttemptTask, cwd: string): Promise<void> {
-    await this.transactions.run(async (tx) => {
-      const db = tx.kysely<SessionDB>();
-      const { agent_id, task_id, board_id, run_id, host_id, agent_type } = attempt;
-      const settings = await settingsOf(db, attempt);
-      const isFollowUp = await this.turns.requeue(tx, attempt);
-      const session = isFollowUp ? await previousSession(db, attempt) : null;
-      const { mode_id, quirks } = settings;
-      const opening: DialogueOpening = { cwd, client: CLIENT, session, mode_id, quirks };
-      const state = newDialogue();
-      const first_prompt = firstPrompt(task, settings.prompt_template);
-      const of = { agent_id, task_id, board_id, run_id, host_id, agent_type };
-      const row = { ...of, opening, first_prompt, state, phase: state.phase };
-      const made = await db
-        .insertInto('agent_sessions')
-        .values(row)
-        .onConflict((on) => on.doNothing())
-        .returning('agent_id')
-        .executeTakeFirst();
-      // Without what was said before, the agent has to be told what it is all about.
-      if (made && session === null) await this.turns.addFirst(tx, attempt, first_prompt);
-    });
-    faultPoint('dialogue.opened');
+  async open(tx: Tx, attempt: DialogueOf, task: AttemptTask, cwd: string): Promise<void> {
+    const db = tx.kysely<SessionDB>();
+    const { agent_id, task_id, board_id, run_id, host_id, agent_type } = attempt;
+    const known = db.selectFrom('agent_sessions').select('agent_id').where('agent_id', '=', agent_id);
+    if (await known.executeTakeFirst()) return; // what its agent is at work on is not sent again
+    const settings = await settingsOf(db, attempt);
+    const isFollowUp = await this.turns.requeue(tx, attempt);
+    const session = isFollowUp ? await previousSession(db, attempt) : null;
+    const { mode_id, quirks } = settings;
+    const opening: DialogueOpening = { cwd, client: CLIENT, session, mode_id, quirks };
+    const state = newDialogue();
+    const first_prompt = firstPrompt(task, settings.prompt_template);
+    const of = { agent_id, task_id, board_id, run_id, host_id, agent_type };
+    await db
+      .insertInto('agent_sessions')
+      .values({ ...of, opening, first_prompt, state, phase: state.phase })
+      .execute();
+    // Without what was said before, the agent has to be told what it is all about.
+    if (session === null) await this.turns.addFirst(tx, attempt, first_prompt);
   }
 
   async step(tx: Tx, attempt: DialogueAttempt, heard: readonly Heard[], redact: <T>(value: T) => T): Promise<Spoken> {
@@ -75,13 +71,21 @@ export class SessionDialogues extends AgentDialogues {
       .forUpdate()
       .executeTakeFirstOrThrow();
     const round = { tx, attempt, redact, row, now: new Date() };
-    const out: Said = { state: row.state, frames: [], messages: [], failure: null, session: null, turned: false };
+    const out: Said = {
+      state: row.state,
+      frames: [],
+      messages: [],
+      failure: null,
+      session: null,
+      turned: false,
+      again: [],
+    };
     let events = await this.first(round, heard);
     if (events.length === 0) events = await this.next(round, out.state); // somebody may have had a word for it
     for (let n = 0; events.length > 0 && n < MAX_ROUNDS; n++) {
       const step = steps(out.state, events, round.now);
       await this.write(round, step, out);
-      events = await this.next(round, out.state);
+      events = out.again.length > 0 ? out.again.splice(0) : await this.next(round, out.state);
     }
     return this.store(round, out);
   }
@@ -119,10 +123,18 @@ export class SessionDialogues extends AgentDialogues {
     out.session = step.session ?? out.session;
     await this.permissions.opened(tx, attempt, step.opened, redact);
     await this.permissions.closed(tx, attempt, step.closed);
-    for (const turn of step.turns) await this.turns.ended(tx, redact(turn));
+    for (const turn of step.turns) {
+      const { prompt_id, cancelled_by } = turn;
+      await this.turns.ended(tx, { ...redact(turn), prompt_id, cancelled_by });
+    }
     if (step.session?.instead_of != null) await this.turns.addFirst(tx, attempt, row.first_prompt);
     out.turned ||= step.turns.length > 0;
-    for (const refused of step.refused) if (refused.event === 'prompt') await this.turns.refused(tx, refused);
+    for (const refused of step.refused) {
+      if (refused.event === 'prompt') await this.turns.refused(tx, refused);
+      // An answer that the agent does not take must not keep it waiting for ever.
+      if (refused.code === 'session.option_unknown' && refused.subject !== null)
+        out.again.push({ type: 'answer', key: refused.subject, option_id: null });
+    }
   }
 
   /** What people, or policies, say to what the dialogue has come to. */
@@ -130,10 +142,10 @@ export class SessionDialogues extends AgentDialogues {
     if (state.phase === 'idle') return [(await this.turns.next(tx, attempt, row.opening.cwd)) ?? { type: 'finish' }];
     const answers = await this.permissions.answers(tx, attempt, heldBy(row, state));
     if (answers.length > 0) return answers;
-    const mayInterrupt = state.phase === 'prompting' && state.turn?.cancelled_by === null;
-    return mayInterrupt && (await this.turns.interrupts(tx, attempt.task_id))
-      ? [{ type: 'cancel', reason: 'interrupt' }]
-      : [];
+    const { phase, turn } = state;
+    if (phase !== 'prompting' || turn?.cancelled_by !== null) return [];
+    const isWanted = await this.turns.interrupts(tx, { task_id: attempt.task_id, prompt_id: turn.prompt_id });
+    return isWanted ? [{ type: 'cancel', reason: 'interrupt' }] : [];
   }
 
   private async store({ tx, attempt, redact, row }: Round, out: Said): Promise<Spoken> {
@@ -145,7 +157,7 @@ export class SessionDialogues extends AgentDialogues {
     await db
       .updateTable('agent_sessions')
       .set({
-        ...{ state: redact(state), phase: state.phase, session_id: state.session_id, wake_at, ...sent },
+        ...{ state: redactedState(state, redact), phase: state.phase, session_id: state.session_id, wake_at, ...sent },
         ...(session && { opened_at: row.opened_at ?? sql<Date>`now()` }),
         updated_at: sql<Date>`now()`,
       })
@@ -172,14 +184,16 @@ interface Round {
 interface Said extends Pick<Step, 'state' | 'frames' | 'messages' | 'session'> {
   failure: Step['ending'];
   turned: boolean;
+  /** What is heard next, before anything else. */
+  again: DialogueEvent[];
 }
 
 /** The permission requests that the dialogue holds, and where its agent works. */
-function heldBy({ opening }: Row, { permissions }: DialogueState): { keys: string[]; cwd: string } {
-  return { keys: permissions.map(({ key }) => key), cwd: opening.cwd };
+function heldBy({ opening }: Row, { permissions }: DialogueState): HeldPermissions {
+  return { permissions, cwd: opening.cwd };
 }
 
-/** The task's last session with such an agent, where its home is here. */
+/** The task's last session with such an agent in which something was done, where its home is here. */
 async function previousSession(
   db: Kysely<SessionDB>,
   { task_id, agent_id, agent_type, host_id }: DialogueOf,
@@ -192,6 +206,16 @@ async function previousSession(
     .where('agent_type', '=', agent_type)
     .where('host_id', 'is not distinct from', host_id)
     .where('session_id', 'is not', null)
+    .where((by) =>
+      by.exists(
+        by
+          .selectFrom('prompts')
+          .select('prompts.id')
+          .whereRef('prompts.agent_id', '=', 'agent_sessions.agent_id')
+          .where('prompts.task_id', '=', task_id)
+          .where('prompts.state', '=', 'COMPLETED'),
+      ),
+    )
     .orderBy('created_at', 'desc')
     .limit(1)
     .executeTakeFirst();

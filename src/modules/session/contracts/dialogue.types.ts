@@ -107,7 +107,7 @@ export interface MediaContent {
   data: string | null;
 }
 
-/** All that is known of a tool call by now. */
+/** What is known of a tool call by now. */
 export interface ToolCallView {
   tool_call_id: string;
   /** In which turn it began; 0 before the first. */
@@ -126,8 +126,13 @@ export interface ToolCallView {
   raw_input_cut: boolean;
   raw_output: unknown;
   raw_output_cut: boolean;
-  /** Its beginning is not known here (any more): keep what you have where this has null or nothing. */
+  /**
+   * Not all of it: its beginning is not known here (any more), or this message has of the lists and raw JSON only what
+   * changed. Keep what you have where this has null or nothing.
+   */
   partial: boolean;
+  /** In a message: the agent told so much at once that lists and raw JSON were left out, new ones, too. */
+  cut?: true;
 }
 
 export interface PermissionOptionView {
@@ -142,6 +147,10 @@ export interface OpenedPermission {
   key: string;
   prompt_id: string | null;
   tool_call: ToolCallView;
+  /** All that it is about, as the agent named them: up to 500, each whole. */
+  paths: string[];
+  /** The agent named more, or something that is no path. */
+  paths_cut: boolean;
   options: PermissionOptionView[];
 }
 

@@ -1,15 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { decide as decideIn, type PolicyRule, type Wanted } from './permission-policy.js';
 
-const decide = (wanted: Wanted, policies: Parameters<typeof decideIn>[1]) => decideIn(wanted, policies, '/workspace');
+type Some = Pick<Wanted, 'tool_kind' | 'paths'> & Partial<Wanted>;
+const decide = (wanted: Some, policies: Parameters<typeof decideIn>[1]) =>
+  decideIn({ paths_cut: false, ...wanted }, policies, '/workspace');
 
 const edit = (...paths: string[]) => ({ tool_kind: 'edit', paths });
 const rules = (...list: PolicyRule[]) => list;
-const decisionOf = (
-  wanted: { tool_kind: string | null; paths: string[] },
-  agent_type: PolicyRule[],
-  board: PolicyRule[] = [],
-) => decide(wanted, { agent_type, board }).decision;
+const decisionOf = (wanted: Some, agent_type: PolicyRule[], board: PolicyRule[] = []) =>
+  decide(wanted, { agent_type, board }).decision;
 
 describe('a policy', () => {
   const src = rules({ decision: 'allow', tool_kinds: ['edit'], paths: ['src/**'] });
@@ -71,5 +70,36 @@ describe('a policy', () => {
     const wanted = { tool_kind: null, paths: [] };
     expect(decisionOf(wanted, rules({ decision: 'allow', tool_kinds: ['other'] }))).toBe('allow');
     expect(decisionOf(wanted, rules({ decision: 'allow', tool_kinds: ['read'] }))).toBe('ask');
+  });
+
+  describe('where not all paths are known', () => {
+    const some = (tool_kind: string, ...paths: string[]) => ({ tool_kind, paths, paths_cut: true });
+    const all = rules({ decision: 'allow' });
+
+    it.each(['edit', 'delete', 'move'])('allows no %s, by path or without', (kind) => {
+      const inSrc = rules({ decision: 'allow', paths: ['src/**'] });
+      expect(decisionOf(some(kind, 'src/a.ts'), inSrc)).toBe('ask');
+      expect(decisionOf(some(kind, 'src/a.ts'), all, inSrc)).toBe('ask');
+    });
+
+    it('allows what changes nothing by its kind, not by its paths', () => {
+      expect(decisionOf(some('read', 'src/a.ts'), rules({ decision: 'allow', tool_kinds: ['read'] }))).toBe('allow');
+      expect(decisionOf(some('read', 'src/a.ts'), rules({ decision: 'allow', paths: ['src/**'] }))).toBe('ask');
+    });
+
+    it('denies what a known path is denied for, and asks where an unknown one may be', () => {
+      const deny = { decision: 'deny' as const, paths: ['.git/**'] };
+      expect(decisionOf(some('edit', 'src/a.ts', '.git/config'), rules(deny))).toBe('deny');
+      expect(decide(some('read', 'src/a.ts'), { board: rules(deny), agent_type: all })).toEqual({
+        ...{ decision: 'ask', scope: 'board', rule: 1 },
+      });
+      expect(decisionOf(some('read'), [deny, ...all])).toBe('ask');
+      expect(decisionOf(some('read'), [{ ...deny, tool_kinds: ['edit'] }, ...all])).toBe('allow');
+      expect(decisionOf(some('edit'), rules({ decision: 'deny' }))).toBe('deny');
+      const secret = { decision: 'deny' as const, paths: ['secret/**'] };
+      expect(decisionOf(some('edit', 'secret/a'), rules(deny, secret))).toBe('deny'); // by one or the other
+      expect(decisionOf(some('edit', 'secret/a'), rules({ ...deny, decision: 'ask' }, secret))).toBe('ask');
+      expect(decisionOf(some('edit', 'a'), rules({ ...deny, decision: 'ask' }, ...all))).toBe('ask');
+    });
   });
 });

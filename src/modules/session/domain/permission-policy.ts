@@ -24,6 +24,8 @@ export interface Wanted {
   tool_kind: string | null;
   /** As the agent says: from the root, or from the workspace. */
   paths: readonly string[];
+  /** There are more paths than these, and nobody knows which. */
+  paths_cut: boolean;
 }
 
 /** What a policy says, and which of whose rules it was. */
@@ -40,6 +42,7 @@ const STRICTEST: readonly Decision[] = ['deny', 'ask', 'allow'];
 /**
  * Of both policies the stricter one counts; where only one has a rule that fits, that one. Without any: ask. A path
  * outside the workspace, which is that folder as the agent sees it, fits no pattern; to be allowed all paths have to fit, to be denied one is enough.
+ * Where not all paths are known a rule that might fit by those that are missing makes it ask, and none allows a change.
  */
 export function decide(
   wanted: Wanted,
@@ -47,9 +50,16 @@ export function decide(
   workspace: string,
 ): Verdict {
   const verdicts = (['board', 'agent_type'] as const).flatMap((scope): Verdict[] => {
-    const index = policies[scope].findIndex((rule) => fits(rule, wanted, workspace));
-    const rule = policies[scope][index];
-    return rule ? [{ decision: rule.decision, scope, rule: index + 1 }] : [];
+    const all = policies[scope].map((rule) => fits(rule, wanted, workspace));
+    const sure = all.indexOf('yes');
+    const first = all.findIndex((fit) => fit !== 'no');
+    const rule = policies[scope][first];
+    if (!rule) return [];
+    if (first === sure) return [{ decision: rule.decision, scope, rule: first + 1 }];
+    // Denied by this one or by that one: denied, if nothing in between may decide otherwise.
+    const upTo = policies[scope].slice(0, sure + 1).filter((_, index) => all[index] !== 'no');
+    const isDenied = sure !== -1 && upTo.every(({ decision }) => decision === 'deny');
+    return [isDenied ? { decision: 'deny', scope, rule: sure + 1 } : { decision: 'ask', scope, rule: first + 1 }];
   });
   return (
     STRICTEST.map((decision) => verdicts.find((verdict) => verdict.decision === decision)).find(
@@ -58,16 +68,24 @@ export function decide(
   );
 }
 
-function fits({ decision, tool_kinds, paths }: PolicyRule, wanted: Wanted, workspace: string): boolean {
-  if (tool_kinds && !(tool_kinds as string[]).includes(kindOf(wanted))) return false;
-  if (!paths) return true;
+/** Whether a rule is about it; `maybe` where only paths that are not known can say. */
+function fits({ decision, tool_kinds, paths }: PolicyRule, wanted: Wanted, workspace: string): 'yes' | 'maybe' | 'no' {
+  const kind = kindOf(wanted);
+  if (tool_kinds && !(tool_kinds as string[]).includes(kind)) return 'no';
+  const isUnknown = wanted.paths_cut;
+  if (decision === 'allow' && isUnknown && (paths || CHANGES.includes(kind))) return 'no';
+  if (!paths) return 'yes';
   const matches = (path: string): boolean => {
     const inside = seenFrom(workspace, path);
     return inside !== null && paths.some((pattern) => fitsPattern(pattern, inside));
   };
-  if (wanted.paths.length === 0) return false; // nobody knows what it is about
-  return decision === 'allow' ? wanted.paths.every(matches) : wanted.paths.some(matches);
+  if (decision === 'allow') return wanted.paths.length > 0 && wanted.paths.every(matches) ? 'yes' : 'no';
+  if (wanted.paths.some(matches)) return 'yes';
+  return isUnknown ? 'maybe' : 'no';
 }
+
+/** Kinds of tools that change files. */
+const CHANGES: readonly string[] = ['edit', 'delete', 'move'];
 
 /** A kind that the protocol does not know is another one. */
 function kindOf({ tool_kind }: Wanted): string {

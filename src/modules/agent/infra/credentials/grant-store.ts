@@ -1,4 +1,4 @@
-import { lchown, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { lchown, lstat, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { AgentUser, CredentialFile } from '../../domain/container-runtime.js';
 import type { Granted } from '../../domain/credentials.js';
@@ -30,6 +30,14 @@ export class GrantStore {
   path(agentId: string): string {
     if (!UUID.test(agentId)) throw new Error('not an agent id'); // it becomes a path
     return join(this.root, agentId);
+  }
+
+  /** Whether there is a folder for the attempt, whole or not. */
+  async isThere(agentId: string): Promise<boolean> {
+    return lstat(this.path(agentId)).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** What was given before, or null. */

@@ -170,6 +170,21 @@ describe('an attempt', () => {
     expect([await after.list(), await after.secretsOf(AGENT), existsSync(copies)]).toEqual([[], [], false]);
   });
 
+  it('has all that it may have been given hidden, where a power cut has left nothing of the record', async () => {
+    own(ANNA, 'anna');
+    await grant(credentials(), { environment_vars: { KEY: '${OPENAI_API_KEY}' } });
+    writeFileSync(join(directory, 'home/granted', AGENT, 'grant.json'), '');
+    const after = credentials();
+    const key = await after.secretsOf(AGENT);
+    expect(key).toHaveLength(1); // its own
+    await after.reopen(instance());
+    await after.reopen(instance());
+    const hidden = await after.secretsOf(AGENT);
+    expect(hidden).toEqual(expect.arrayContaining([...key, 'anna/password', 'annabasicheader', 'server-key-openai']));
+    expect(withoutSecrets(`x ${key[0]} x`)).not.toContain(key[0]);
+    await after.revoke(AGENT);
+  });
+
   it.each([
     ['a file that others may read', (ssh: string) => chmodSync(join(ssh, 'id_ed25519'), 0o640)],
     ['a link', (ssh: string) => replace(ssh, (at, secret) => symlinkSync(secret, at))],

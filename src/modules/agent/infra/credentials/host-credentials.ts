@@ -69,7 +69,9 @@ export class HostCredentials extends Credentials {
     const known = this.secrets.get(agentId);
     if (known) return known;
     const secrets = (await this.store.read(agentId))?.granted.secrets;
-    return secrets ? this.hide(agentId, secrets) : NONE;
+    if (secrets) return this.hide(agentId, secrets);
+    // A folder without a whole record: being made, or what a power cut has left, of which `reopen` knows more.
+    return (await this.store.isThere(agentId)) ? [this.keys.of(agentId)] : NONE;
   }
 
   private hide(agentId: string, secrets: readonly string[]): readonly string[] {
@@ -81,10 +83,16 @@ export class HostCredentials extends Credentials {
     return secrets;
   }
 
-  async reopen(agentId: string): Promise<void> {
+  async reopen({ id: agentId, requested_by }: AgentInstance): Promise<void> {
     const grant = await this.store.read(agentId);
-    if (!grant) return;
-    await this.secretsOf(agentId);
+    if (!grant) {
+      if (this.secrets.has(agentId)) return;
+      this.logger.error({ agent_id: agentId }, 'nobody can tell what an agent was given: all of its user is hidden');
+      const known = await this.knownSecrets([requested_by ?? null]);
+      this.hide(agentId, usable([this.keys.of(agentId), ...known]));
+      return;
+    }
+    this.hide(agentId, grant.granted.secrets);
     // Without it the agent can't sign, which it is told; that is no reason to leave its output unread.
     await this.relay(agentId, grant).catch((error: unknown) =>
       this.logger.warn({ err: error, agent_id: agentId }, 'the way to the SSH agent could not be opened again'),

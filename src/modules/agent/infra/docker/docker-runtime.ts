@@ -36,6 +36,7 @@ const MAX_GATE_POLL_MS = 1_000; // of one that has removed the traces of its own
 export class DockerRuntime extends ContainerRuntime {
   readonly runtime = 'docker' as const;
   readonly can_pause = true;
+  readonly has_gate = true;
   private readonly recipe: ContainerRecipe;
   private readonly watch: ContainerWatch;
   private readonly control: ContainerControl;

@@ -52,6 +52,7 @@ const POLL_MS = 50; // nobody tells a server that is not the parent
 export class ProcessRuntime extends ContainerRuntime {
   readonly runtime = 'process' as const;
   readonly can_pause = false;
+  readonly has_gate = false;
   private readonly samples = new GroupUsage();
 
   constructor(

@@ -2,11 +2,12 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DialogueDriver, OPENING, START, updateOf, words } from '../../../../../test/support/dialogue-driver.js';
-import type { DialogueEvent } from '../../contracts/dialogue.types.js';
+import type { DialogueEvent, ToolCallView } from '../../contracts/dialogue.types.js';
 import { step, steps, type Step } from './dialogue.js';
 import { jsonBytes } from './lenient.js';
 import { MAX_PERMISSIONS, MAX_STATE_BYTES } from './limits.js';
 import { newDialogue, type DialogueState } from './state.js';
+import { together } from './tool-told.js';
 
 const RUNS = 120; // some 2 s
 const TIMEOUT = 60_000; // ten times that on a busy machine, and what it takes to make a failure small
@@ -189,19 +190,22 @@ function frozen<T>(value: T): T {
   return value;
 }
 
-/** What remains the same wherever events are split: texts by part; of a tool call the last word of each status. */
+/** What remains the same wherever events are split: texts by part; of a tool call all that is said of each status. */
 function told(all: Step[]): unknown[] {
   const parts: { what: string; message: string; data: unknown }[] = [];
   for (const { type, data } of all.flatMap(({ messages }) => messages)) {
     const about = data['metadata'] as Record<string, unknown>;
-    const call = about['tool_call'] as { tool_call_id: string; status: string } | undefined;
+    const call = about['tool_call'] as ToolCallView | undefined;
     const isText = 'part' in about && !('content' in about);
     const what = `${type} ${String(about['kind'])} ${isText ? `${String(about['turn'])} ${String(about['part'])}` : ''}${call?.tool_call_id} ${call?.status}`;
     const message = String(data['message']);
     const last = parts.at(-1);
     if (isText && last?.what === what) last.message += message;
-    else if (call && last?.what === what) parts[parts.length - 1] = { what, message, data };
-    else parts.push({ what, message, data: isText ? null : data });
+    else if (call && last?.what === what) {
+      const { metadata } = last.data as { metadata: { tool_call: ToolCallView } };
+      const tool_call = together(metadata.tool_call, call);
+      parts[parts.length - 1] = { what, message, data: { ...data, metadata: { ...about, tool_call } } };
+    } else parts.push({ what, message, data: isText ? null : data });
   }
   return parts;
 }

@@ -8,7 +8,8 @@ import { setMode } from './modes.js';
 import { begin, openAgain, settled } from './opening.js';
 import { answer } from './permissions.js';
 import { cancel, cancelTimedOut, finish, prompt } from './prompting.js';
-import type { DialogueState } from './state.js';
+import { within } from './spending.js';
+import { newDialogue, type DialogueState } from './state.js';
 
 /** What comes of events, and where the dialogue is after them. */
 export interface Step extends Outcome {
@@ -30,8 +31,9 @@ export function step(state: DialogueState, event: DialogueEvent, now: Date): Ste
  * other and are pieces of one text, or say more of one tool call, have become one message.
  */
 export function steps(before: DialogueState, events: readonly DialogueEvent[], now: Date): Step {
-  const x = new Exchange(structuredClone(before), now);
-  for (const event of events) hear(x, event);
+  // What a state of before an update of the server lacks is as at the beginning.
+  const x = new Exchange({ ...newDialogue(), ...structuredClone(before) }, now);
+  for (const event of events) within(x, event, () => hear(x, event));
   return { ...x.outcome, state: x.state, wake_at: x.state.deadline };
 }
 

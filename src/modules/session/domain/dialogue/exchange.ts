@@ -10,7 +10,7 @@ import type {
 } from '../../contracts/dialogue.types.js';
 import { coalesced } from './coalesce.js';
 import { rawOf } from './lenient.js';
-import { MAX_RAW } from './limits.js';
+import { MAX_RAW, MAX_STEP_BYTES } from './limits.js';
 import type { DialogueState, OpenRequest } from './state.js';
 
 /** What comes of an event. Everything in the order in which it came about. */
@@ -38,6 +38,9 @@ export class Exchange {
     ...{ frames: [], messages: [], opened: [], closed: [], session: null, turns: [], refused: [], ending: null },
   };
 
+  /** Of messages in this call, as JSON. */
+  private made = 0;
+
   /** `state` is changed in place. */
   constructor(
     readonly state: DialogueState,
@@ -56,13 +59,20 @@ export class Exchange {
 
   /** To a request of the agent. */
   reply(idJson: string, result: object): void {
-    this.outcome.frames.push({ jsonrpc: '2.0', id: idOf(idJson), result });
+    this.state.spent.replies++;
+    this.answer({ jsonrpc: '2.0', id: idOf(idJson), result });
+  }
+
+  /** To an update that came as a request. */
+  acknowledge(idJson: string): void {
+    this.answer({ jsonrpc: '2.0', id: idOf(idJson), result: {} });
   }
 
   /** To a request of the agent that can't be had; null where its id is of no use. */
   replyError(idJson: string | null, code: number, message: string): void {
     const id = idJson === null ? null : idOf(idJson);
-    this.outcome.frames.push({ jsonrpc: '2.0', id, error: { code, message } });
+    this.state.spent.replies++;
+    this.answer({ jsonrpc: '2.0', id, error: { code, message } });
   }
 
   /** The request that an answer is for, which is then no longer open. */
@@ -98,7 +108,22 @@ export class Exchange {
     this.tell({ type: 'status', timestamp: this.now.toISOString(), level: null, data });
   }
 
+  /** So much is told in this call already that what can be left out is left out. */
+  get isFull(): boolean {
+    return this.made > MAX_STEP_BYTES;
+  }
+
+  /** A permission request that somebody has to answer. */
+  ask(request: OpenedPermission): void {
+    this.state.spent.told += JSON.stringify(request).length;
+    this.outcome.opened.push(request);
+  }
+
   tell(draft: MessageDraft): void {
+    // Each by itself: what is counted must not depend on what is heard at once.
+    const size = JSON.stringify(draft).length;
+    this.state.spent.told += size;
+    this.made += size;
     const { messages } = this.outcome;
     const last = messages.at(-1);
     const both = last && coalesced(last, draft);
@@ -108,6 +133,11 @@ export class Exchange {
 
   refuse(event: RefusedEvent['event'], subject: string | null, code: RefusedEvent['code'], why: string): void {
     this.outcome.refused.push({ event, subject, code, text: why });
+  }
+
+  private answer(frame: DialogueFrame): void {
+    this.state.spent.reply_bytes += JSON.stringify(frame).length;
+    this.outcome.frames.push(frame);
   }
 }
 

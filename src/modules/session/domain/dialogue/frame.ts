@@ -1,6 +1,6 @@
 import { sanitizeJson } from '../../../../common/acp/sanitize.js';
 import { jsonBytes, record, text, type Json } from './lenient.js';
-import { MAX_ID_BYTES } from './limits.js';
+import { MAX_BATCH, MAX_ID_BYTES } from './limits.js';
 
 /** What an agent wrote, as JSON-RPC. `id_json` is the id of its request as JSON; null where it has none to answer. */
 export type Incoming =
@@ -15,8 +15,11 @@ export type Incoming =
  */
 const MAX_FRAME_DEPTH = 24;
 
-/** The frames of a line: one, or those of a batch; null for what is no JSON-RPC. Everything in them can be stored. */
-export function framesOf(line: string): Incoming[] | null {
+/**
+ * The frames of a line: one, or those of a batch, of which the first are taken; `count` says how many there are. Null
+ * for what is no JSON-RPC. Everything in them can be stored.
+ */
+export function framesOf(line: string): { frames: Incoming[]; count: number } | null {
   const start = line.trimStart();
   if (!start.startsWith('{') && !start.startsWith('[')) return null;
   let parsed: unknown;
@@ -26,7 +29,8 @@ export function framesOf(line: string): Incoming[] | null {
     return null;
   }
   const all = Array.isArray(parsed) ? parsed : [parsed];
-  return all.length > 0 && all.every(isFrame) ? all.map(incoming) : null;
+  if (all.length === 0 || !all.every(isFrame)) return null;
+  return { frames: all.slice(0, MAX_BATCH).map(incoming), count: all.length };
 }
 
 /** Some agents leave the version out; then only what can be nothing else counts: others log JSON. */

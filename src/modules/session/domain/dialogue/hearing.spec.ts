@@ -99,7 +99,7 @@ describe('JSON-RPC', () => {
   ])('%j is noted and changes nothing', (frame) => {
     const before = agent.state;
     expect(agent.says(frame)).toMatchObject({ frames: [], messages: [{ level: 'debug' }] });
-    expect(agent.state).toEqual(before);
+    expect(agent.state).toEqual({ ...before, spent: agent.state.spent });
   });
 
   it('of an answer whose id came back as text is understood, and once', () => {
@@ -147,6 +147,33 @@ describe('a permission request', () => {
     });
     const late = agent.hear({ type: 'answer', key: '1', option_id: 'no' });
     expect(late).toMatchObject({ frames: [], closed: [], refused: [{ code: 'session.permission_closed' }] });
+  });
+
+  it('names all its paths as they came, whatever of them is kept', () => {
+    const files = Array.from({ length: 60 }, (_, n) => ({ path: `/workspace/src/${n}.ts` }));
+    const long = `/workspace/${'d/'.repeat(1_000)}b`;
+    const diff = (path: string) => ({ type: 'diff', path, newText: 'x'.repeat(9_000) });
+    const locations = [...files, { path: '/workspace/.git/config' }, ...files];
+    const content = [...Array.from({ length: 70 }, () => diff(long)), diff('.env')];
+    const { opened } = agent.asksPermission(1, { toolCallId: 't', kind: 'edit', locations, content });
+    const paths = [...files.map(({ path }) => path), '/workspace/.git/config', long, '.env'];
+    expect(opened).toMatchObject([{ paths, paths_cut: false, tool_call: { locations: [] } }]);
+    // Asked again without them: what is kept has not all of them.
+    expect(agent.asksPermission(2, { toolCallId: 't' }).opened).toMatchObject([{ paths_cut: true }]);
+    expect(agent.asksPermission(3, { toolCallId: 't', locations: [{ path: 'a' }], content: [] }).opened).toMatchObject([
+      { paths: ['a'], paths_cut: false },
+    ]);
+    expect(agent.asksPermission(4, { toolCallId: 't' }).opened).toMatchObject([{ paths: ['a'], paths_cut: false }]);
+  });
+
+  it.each([
+    ['too many paths', Array.from({ length: 501 }, (_, n) => ({ path: `${n}` })), 500],
+    ['a path that is too long for one', [{ path: 'a' }, { path: 'b'.repeat(4_097) }], 1],
+    ['too much of them', Array.from({ length: 50 }, (_, n) => ({ path: String(n).padStart(4_096, '/') })), 32],
+    ['something that is no path', [{ path: 'a' }, { path: 5 }, null], 1],
+  ])('with %s says that there are more', (_, locations, count) => {
+    const { opened } = agent.asksPermission(1, { toolCallId: 't', locations });
+    expect(opened).toMatchObject([{ paths: { length: count }, paths_cut: true }]);
   });
 
   it('with an id that waits already is the same one; later it is another', () => {

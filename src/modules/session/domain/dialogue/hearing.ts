@@ -1,10 +1,11 @@
 import { parseLine } from '../../../../common/acp/parse-line.js';
+import { sanitizeText } from '../../../../common/acp/sanitize.js';
 import { fail } from './closing.js';
 import type { Exchange } from './exchange.js';
 import { errorText, failure } from './failures.js';
 import { framesOf, type Incoming } from './frame.js';
 import { cutText, label, record, sizeText } from './lenient.js';
-import { MAX_MESSAGE_TEXT, MAX_NAME } from './limits.js';
+import { MAX_BATCH, MAX_MESSAGE_TEXT, MAX_NAME } from './limits.js';
 import { modeSet } from './modes.js';
 import { authenticated, initialized, opened } from './opening.js';
 import { permissionRequest, withdraw } from './permissions.js';
@@ -17,9 +18,20 @@ const METHOD_NOT_FOUND = -32601;
 
 /** A line of the agent's standard output. */
 export function lineHeard(x: Exchange, line: string): void {
-  const frames = framesOf(line);
-  if (!frames) return logLine(x, line);
-  for (const frame of frames) frameHeard(x, frame);
+  const batch = framesOf(line);
+  if (!batch) return logLine(x, line);
+  for (const frame of batch.frames) frameHeard(x, frame);
+  if (batch.count > batch.frames.length) batchTooLong(x, line, batch.count);
+}
+
+function batchTooLong(x: Exchange, line: string, count: number): void {
+  const size = sizeText(Buffer.byteLength(line));
+  const text =
+    `The agent wrote ${count} JSON-RPC messages in one line of ${size}. ` +
+    `The protocol has no batches: the first ${MAX_BATCH} were taken, the others were not looked at.`;
+  if (x.state.phase !== 'closed') return fail(x, failure('session.protocol_violation', text));
+  const about = { kind: 'too_long', count, raw: cutText(sanitizeText(line), MAX_NAME), raw_cut: true };
+  x.log('warn', text, about);
 }
 
 /** What is no JSON-RPC is told as its text, also what would be a message of another protocol: a result is ours to give. */
@@ -75,7 +87,7 @@ function requestHeard(x: Exchange, { id_json, method, params }: Incoming & { is:
   if (method === 'session/request_permission') return permissionRequest(x, id_json, params);
   if (method === 'session/update') {
     sessionUpdate(x, params); // some agents want to hear that it came
-    return x.reply(id_json, {});
+    return x.acknowledge(id_json);
   }
   const name = label(method, MAX_NAME) ?? '';
   x.note(`The agent asked for ${name}, which was not offered to it.`, params);

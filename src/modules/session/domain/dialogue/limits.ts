@@ -22,6 +22,11 @@ export const MAX_LOCATIONS = 50;
 
 /** A path in a tool call, in characters: PATH_MAX is 4,096 bytes, and those of people are far shorter. */
 export const MAX_PATH = 1_024;
+/** Paths that a permission request is about, for policies: whole ones up to PATH_MAX, more than an agent changes in a step. */
+export const MAX_ASKED_PATHS = 500;
+export const MAX_ASKED_PATH = 4_096;
+/** All of them: so many of common length (some 100) fit twice; lists of requests have many of these. */
+export const MAX_ASKED_PATHS_BYTES = 128 * 1024;
 /** Titles and names, in characters: what fits a screen. */
 export const MAX_TITLE = 500;
 export const MAX_NAME = 100;
@@ -30,6 +35,8 @@ export const MAX_ID_BYTES = 256;
 
 /** Permission requests that wait at a time: agents ask one by one, or for the tools of one step together. */
 export const MAX_PERMISSIONS = 16;
+/** Permission requests of an attempt: some every minute for a day and night. */
+export const MAX_ASKED = 2_000;
 /** Options of one of them: four kinds, and some for the mode to go on in. */
 export const MAX_OPTIONS = 12;
 /** Changes of mode that wait for their answers. */
@@ -38,6 +45,20 @@ export const MAX_MODES = 32;
 export const MAX_AUTH_METHODS = 8;
 /** Entries of a list in a message, such as those of a plan. */
 export const MAX_ENTRIES = 100;
+
+/** Frames of one line: the protocol has no batches, some libraries know them. */
+export const MAX_BATCH = 100;
+/** Messages and permission requests of an attempt as JSON: this, and so many times what the agent wrote. A message takes 2 to 4 times its line. */
+export const MAX_TOLD_BYTES = 16 * 1024 * 1024;
+export const MAX_TOLD_TIMES = 8;
+/** What a line counts as at least: even an empty one makes a message of some 200 bytes. */
+export const MIN_LINE_BYTES = 64;
+/** Messages of one call, as JSON: after that tool calls are told without their large parts. A transaction holds all of them. */
+export const MAX_STEP_BYTES = 8 * 1024 * 1024;
+/** Answers to the agent's requests in an attempt: it may ask for permissions, and little else. */
+export const MAX_REPLIES = 20_000;
+/** The same with those to updates that some agents send as requests, one for each word: a million and more. */
+export const MAX_REPLY_BYTES = 64 * 1024 * 1024;
 
 /** The last words of a turn, in characters: the summary of its result. */
 export const MAX_SUMMARY = 6_000;

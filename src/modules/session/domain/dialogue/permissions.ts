@@ -38,10 +38,10 @@ export function permissionRequest(x: Exchange, idJson: string, params: unknown):
   // Some agents tell of the tool call only here, and some without an id.
   const named =
     identifier(tool['toolCallId'], MAX_ID_BYTES) === null ? { ...tool, toolCallId: `permission-${key}` } : tool;
-  const view = toolCall(x, named, false)!;
+  const { view, paths, paths_cut } = toolCall(x, named, false)!;
   state.permissions.push({ key, id_json: idJson, option_ids: options.map(({ option_id }) => option_id) });
   const prompt = state.turn?.prompt_id ?? null;
-  x.outcome.opened.push({ key, prompt_id: prompt, tool_call: structuredClone(view), options });
+  x.ask({ key, prompt_id: prompt, tool_call: structuredClone(view), paths, paths_cut, options });
 }
 
 function optionsOf(value: unknown): PermissionOptionView[] {

@@ -42,6 +42,18 @@ export interface Money {
   currency: string;
 }
 
+/** What the agent has made of us by now, in this attempt: it has its limits. */
+export interface Spent {
+  /** Bytes of its lines. */
+  heard: number;
+  /** Messages and permission requests, in characters as JSON. */
+  told: number;
+  /** Answers to its requests, without those that only say that an update came. */
+  replies: number;
+  /** All answers, in characters as JSON. */
+  reply_bytes: number;
+}
+
 /** All that a dialogue goes on from: JSON, at most {@link MAX_STATE_BYTES}. Only the functions here look into it. */
 export interface DialogueState {
   version: 1;
@@ -73,9 +85,11 @@ export interface DialogueState {
   /** Of the session, as the agent says; and as it was when the turn began, null if unknown. */
   cost: Money | null;
   cost_before: number | null;
-  tool_calls: { view: ToolCallView; bytes: number }[];
+  /** With `paths_cut` the view has not all paths that the agent named. */
+  tool_calls: { view: ToolCallView; bytes: number; paths_cut: boolean }[];
   permissions: OpenPermission[];
   next_permission: number;
+  spent: Spent;
 }
 
 /** Where each dialogue begins. */
@@ -106,5 +120,6 @@ export function newDialogue(): DialogueState {
     tool_calls: [],
     permissions: [],
     next_permission: 1,
+    spent: { heard: 0, told: 0, replies: 0, reply_bytes: 0 },
   };
 }

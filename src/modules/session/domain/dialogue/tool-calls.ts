@@ -5,34 +5,45 @@ import { cutText, identifier, jsonBytes, type Json } from './lenient.js';
 import { MAX_ID_BYTES, MAX_TITLE, MAX_TOOL_CALLS_BYTES } from './limits.js';
 import type { DialogueState } from './state.js';
 import { isEnded, merged, newToolCall } from './tool-call.js';
+import { hasPaths, pathsNamed, type NamedPaths } from './tool-paths.js';
+import { bareOf, toldOf } from './tool-told.js';
+
+/** All that is known of a tool call by now, and the paths it is about as they came. */
+interface KnownCall extends NamedPaths {
+  view: ToolCallView;
+}
 
 /**
- * A tool call, or news of one, which may be the first that is heard of it: told as all that is known by now. Null where
- * it says not which.
+ * A tool call, or news of one, which may be the first that is heard of it: what is new is told. Null where it says not
+ * which.
  */
-export function toolCall(x: Exchange, update: Json, isWhole: boolean): ToolCallView | null {
+export function toolCall(x: Exchange, update: Json, isWhole: boolean): KnownCall | null {
   const id = identifier(update['toolCallId'], MAX_ID_BYTES);
   if (id === null) {
     x.note('The agent told of a tool call without a usable id.', update);
     return null;
   }
-  const view = keep(x.state, id, update, isWhole);
+  const before = x.state.tool_calls.find((one) => one.view.tool_call_id === id)?.view ?? null;
+  const known = keep(x.state, id, update, isWhole);
+  const { view } = known;
   endPart(x);
-  const about = { kind: 'tool_call', turn: x.state.turns, tool_call: structuredClone(view) };
+  const told = x.isFull ? bareOf(view) : toldOf(before, view, update);
+  const about = { kind: 'tool_call', turn: x.state.turns, tool_call: told };
   x.log(view.status === 'failed' ? 'warn' : 'info', textOf(view), about);
-  return view;
+  return known;
 }
 
-function keep(state: DialogueState, id: string, update: Json, isWhole: boolean): ToolCallView {
+function keep(state: DialogueState, id: string, update: Json, isWhole: boolean): KnownCall {
   const index = state.tool_calls.findIndex(({ view }) => view.tool_call_id === id);
-  const known = state.tool_calls[index]?.view ?? newToolCall(id, state.turns, !isWhole);
+  const known = state.tool_calls[index] ?? { view: newToolCall(id, state.turns, !isWhole), paths_cut: false };
+  const named = pathsNamed(known, update);
   // A tool call that is told anew as a whole is still the same one: some agents do that after asking for permission.
-  const view = merged(isWhole ? { ...known, partial: false } : known, update);
-  const kept = { view, bytes: jsonBytes(view) };
+  const view = merged(isWhole ? { ...known.view, partial: false } : known.view, update);
+  const kept = { view, bytes: jsonBytes(view), paths_cut: named.paths_cut || !hasPaths(view, named.paths) };
   if (index === -1) state.tool_calls.push(kept);
   else state.tool_calls[index] = kept;
   forget(state, id);
-  return view;
+  return { view, ...named };
 }
 
 /** Keeps the state small: forgets the oldest that have ended, then the oldest; never the one that is spoken of. */
@@ -45,8 +56,8 @@ function forget(state: DialogueState, spokenOf: string): void {
   }
 }
 
-/** `{"view":…,"bytes":12345},` */
-const OVERHEAD = 32;
+/** `{"view":…,"bytes":12345,"paths_cut":false},` */
+const OVERHEAD = 48;
 
 const STATUS_TEXT = { pending: 'waits', in_progress: 'works', completed: 'done', failed: 'failed' } as const;
 

@@ -58,7 +58,7 @@ describe('pieces of messages', () => {
 describe('a tool call', () => {
   const call = { sessionUpdate: 'tool_call', toolCallId: 't1', title: 'Write a.ts', kind: 'edit', status: 'pending' };
 
-  it('is told as a whole each time', () => {
+  it('is told as a whole when it begins and when it ends', () => {
     agent.updates({ ...call, rawInput: { path: 'a.ts' }, locations: [{ path: '/workspace/a.ts', line: 3 }, 5] });
     expect(agent.last.messages).toMatchObject([{ type: 'log', level: 'info', data: { message: 'Write a.ts: waits' } }]);
     const diff = { type: 'diff', path: '/workspace/a.ts', oldText: null, newText: 'x' };
@@ -94,6 +94,26 @@ describe('a tool call', () => {
     const params = `{"sessionId":"s1","update":${update}}`;
     agent.hear({ type: 'line', text: `{"jsonrpc":"2.0","method":"session/update","params":${params}}` });
     expect(JSON.parse(JSON.stringify(agent.state))).toStrictEqual(agent.state);
+  });
+
+  it('is told by what changes in between', () => {
+    const text = (said: string) => [{ type: 'content', content: { type: 'text', text: said } }];
+    const update = { sessionUpdate: 'tool_call_update', toolCallId: 't1' };
+    agent.updates({ ...call, content: text('long'), rawInput: { a: 1 }, locations: [{ path: 'a.ts' }] });
+    const nothing = { content: [], content_left_out: 0, raw_input: null, raw_output: null, locations: [] };
+    agent.updates({ ...update, status: 'in_progress' });
+    expect(metadata()).toMatchObject([{ tool_call: { ...nothing, title: 'Write a.ts', partial: true } }]);
+    agent.updates({ ...update, rawOutput: 'ok' });
+    expect(metadata()).toMatchObject([{ tool_call: { ...nothing, raw_output: 'ok', partial: true } }]);
+    const whole = { content: [{ text: 'long' }], raw_input: { a: 1 }, raw_output: 'ok', partial: false };
+    agent.updates({ ...update, locations: [] }); // "nothing" would mean that nothing has changed
+    expect(metadata()).toMatchObject([{ tool_call: { ...whole, locations: [] } }]);
+    agent.updates({ ...update, content: text('longer') }, { ...update, rawInput: 'b' });
+    expect(metadata()).toMatchObject([{ tool_call: { content: [{ text: 'longer' }], raw_input: 'b', partial: true } }]);
+    agent.updates({ ...update, status: 'completed' });
+    expect(metadata()).toMatchObject([{ tool_call: { ...whole, content: [{ text: 'longer' }], raw_input: 'b' } }]);
+    agent.updates({ ...update, status: 'completed' });
+    expect(metadata()).toMatchObject([{ tool_call: { ...nothing, partial: true } }]);
   });
 
   it('may be heard of first by its news, and says so', () => {
