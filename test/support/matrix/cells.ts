@@ -83,6 +83,10 @@ export async function settled(world: ApiWorld): Promise<string> {
 }
 
 async function relayed({ database }: ApiWorld): Promise<boolean> {
-  const { rows } = await database.query(`select 1 from outbox_events where next_attempt_at <= now() limit 1`);
+  // A run that an earlier request has started, or stopped, is on its way without anything in the outbox.
+  const { rows } = await database.query(
+    `select 1 from outbox_events where next_attempt_at <= now()
+     union all select 1 from runs where state in ('STARTING', 'STOPPING') limit 1`,
+  );
   return rows.length === 0;
 }
