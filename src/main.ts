@@ -13,7 +13,11 @@ import { ServerAddress } from './common/ops/server-address.js';
 import { Workers } from './common/ops/workers.js';
 import { openDatabase, type Database } from './common/persistence/database.js';
 
-const SHUTDOWN_LIMIT_MS = 15_000; // a service manager kills after some 10 to 30 s; what is left then is in rows
+/**
+ * For what is ours: a service manager kills after some 10 to 30 s, and what is left then is in rows. An embedded
+ * PostgreSQL is waited for beyond that: it writes all it holds to a disk that may be slow, and has limits of its own.
+ */
+const SHUTDOWN_LIMIT_MS = 15_000;
 
 async function main(): Promise<void> {
   if (process.argv.includes('--help') || process.argv.includes('-h')) {
@@ -45,22 +49,32 @@ function endOnSignal(app: NestFastifyApplication, database: Database): () => boo
     if (ending) process.exit(130);
     ending = true;
     app.get(Logger).log(`${signal}: shutting down; agents live on`, 'Main');
-    setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS).unref();
-    app
-      .get(Workers)
-      .drain()
-      .then(() => app.close())
+    let code = 0;
+    const failed = (error: unknown): void => {
+      process.stderr.write(`shutting down: ${error instanceof Error ? error.message : String(error)}\n`);
+      code = 1;
+    };
+    within(SHUTDOWN_LIMIT_MS, () => closeServer(app))
+      .catch(failed)
       .then(() => database.stop())
-      .then(
-        () => process.exit(0),
-        (error: unknown) => {
-          process.stderr.write(`shutting down: ${String(error)}\n`);
-          process.exit(1);
-        },
-      );
+      .catch(failed)
+      .finally(() => process.exit(code));
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
   return () => ending;
+}
+
+async function closeServer(app: NestFastifyApplication): Promise<void> {
+  await app.get(Workers).drain();
+  await app.close();
+}
+
+async function within(limitMs: number, work: () => Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`not all was closed within ${limitMs / 1000} s`)), limitMs);
+  });
+  await Promise.race([work(), limit]).finally(() => clearTimeout(timer));
 }
 
 /** A promise that nobody waited for is a mistake of ours; no reason to leave every run unattended. */

@@ -62,6 +62,15 @@ describe('what one process tells the others', () => {
     await until('the lock to go', async () => !(await one.news.tell(STREAMS_CHANNEL, ['to nobody'])));
   });
 
+  it('is not waited for by a process that leaves as soon as it has come', async () => {
+    const { news, close } = await openNews(database.url, (its) =>
+      its.listen({ ...STREAMS_CHANNEL, hear: () => undefined, begun: () => undefined }),
+    );
+    await new Promise(setImmediate); // the connection is being made
+    await news.stop();
+    await close();
+  });
+
   it('is heard again after the connection was ended, and that it was is known', async () => {
     const [teller, one] = [await open(), await listener()];
     for (let round = 1; round <= 3; round++) {

@@ -110,20 +110,19 @@ export class DatabaseNews implements OnModuleInit, Worker {
   private async serve(signal: AbortSignal): Promise<void> {
     const pool: Pool = await this.orm.em.getConnection().getNativeClient();
     const client = await pool.connect();
-    const ended = new AbortController();
-    const end = (): void => ended.abort();
-    client.on('end', end).on('error', end);
+    const lost = new AbortController();
+    const lose = (): void => lost.abort();
+    client.on('end', lose).on('error', lose);
     client.on('notification', ({ channel, payload }) => this.hear(channel, payload ?? ''));
-    signal.addEventListener('abort', end, { once: true });
+    const over = AbortSignal.any([signal, lost.signal]); // aborted from the start, should the server leave already
     try {
-      await this.begin(client);
-      while (!ended.signal.aborted) {
-        await sleep(CHECK_MS, undefined, { signal: ended.signal }).catch(() => undefined);
-        if (!ended.signal.aborted) await this.ask(client);
+      if (!over.aborted) await this.begin(client);
+      while (!over.aborted) {
+        await sleep(CHECK_MS, undefined, { signal: over }).catch(() => undefined);
+        if (!over.aborted) await this.ask(client);
       }
     } finally {
       this.pid = null;
-      signal.removeEventListener('abort', end);
       client.release(true);
     }
   }

@@ -99,6 +99,7 @@ async function orAborted(promise: Promise<void>, signal: AbortSignal): Promise<v
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(signal.reason as Error);
   signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
   try {
     await Promise.race([promise, aborted]);
   } finally {
