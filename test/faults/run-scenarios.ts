@@ -60,6 +60,7 @@ function asked<T>(all: readonly Scenario<T>[], args: string[]) {
       only: { type: 'string' },
       seed: { type: 'string' },
       minutes: { type: 'string' },
+      points: { type: 'string' },
     },
   });
   const seed = Number(values.seed ?? Date.now() % 1_000_000);
@@ -70,5 +71,5 @@ function asked<T>(all: readonly Scenario<T>[], args: string[]) {
   if (minutes !== undefined && !(minutes > 0)) unknown.push('--minutes');
   if (unknown.length > 0) throw new Error(`not known: ${unknown.join(', ')}`);
   const scenarios = only ? all.filter(({ name }) => only.includes(name)) : all;
-  return { scenarios, extent: { seed, quick: values.quick, minutes } };
+  return { scenarios, extent: { seed, quick: values.quick, minutes, points: values.points?.split(',') } };
 }

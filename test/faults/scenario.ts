@@ -8,6 +8,8 @@ export interface Extent {
   quick: boolean;
   /** How long a soak takes, where that was said. */
   minutes?: number | undefined;
+  /** Some of the named points, where not all are wanted. */
+  points?: readonly string[] | undefined;
 }
 
 /** What a scenario works with. */

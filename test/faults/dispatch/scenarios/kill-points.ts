@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FAULT_POINTS } from '../../../../src/common/ops/fault-points.js';
+import { FAULT_POINTS, type FaultPoint } from '../../../../src/common/ops/fault-points.js';
 import { giveCredentials, makeRepository } from '../../../support/supplies.js';
 import type { Context, Scenario } from '../../scenario.js';
 import { DOES } from '../agent.js';
@@ -30,12 +30,20 @@ async function killAt(trial: DispatchTrial, point: string, time: number, random:
   await trial.allEnded();
 }
 
-async function kill({ world, random, quick, step }: Context): Promise<Finding> {
-  const trial = await DispatchTrial.open(world, { KANDEV_ALLOW_LOCAL_REPOSITORIES: 'true' });
-  giveCredentials(trial.server.place.home);
+function wanted({ quick, points, random }: Context): readonly FaultPoint[] {
+  const unknown = points?.filter((name) => !FAULT_POINTS.some((point) => point === name)) ?? [];
+  if (unknown.length > 0) throw new Error(`no points: ${unknown.join(', ')}. There are: ${FAULT_POINTS.join(', ')}`);
+  if (points) return FAULT_POINTS.filter((point) => points.includes(point));
   const every = Math.ceil(FAULT_POINTS.length / QUICK_POINTS);
   const first = Math.floor(random() * every);
-  const points = FAULT_POINTS.filter((_, n) => !quick || n % every === first);
+  return FAULT_POINTS.filter((_, n) => !quick || n % every === first);
+}
+
+async function kill(context: Context): Promise<Finding> {
+  const { world, random, quick, step } = context;
+  const trial = await DispatchTrial.open(world, { KANDEV_ALLOW_LOCAL_REPOSITORIES: 'true' });
+  giveCredentials(trial.server.place.home);
+  const points = wanted(context);
   const times = quick ? 1 : TIMES;
   for (const point of points) {
     for (let time = 0; time < times; time++) await killAt(trial, point, time, random);
