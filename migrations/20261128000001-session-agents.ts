@@ -54,6 +54,10 @@ const SETTINGS = [
   { name: 'qwen-code', mode: 'default', quirks: {} },
 ];
 
+/** Auggie's as it was shipped, and the key without which it opens no session. */
+const AUGGIE = { AUGGIE_MODE: 'acp', AUGGIE_STREAM: 'true' };
+const AUGGIE_WITH_KEY = { ...AUGGIE, AUGMENT_SESSION_AUTH: '${AUGMENT_SESSION_AUTH}' };
+
 /** Agent types of the images that have come since, and how sessions with all of them are held. */
 export class SessionAgents extends Migration {
   override up(): void {
@@ -76,6 +80,7 @@ export class SessionAgents extends Migration {
        select id, version, to_jsonb(t) - array['id', 'name', 'version', 'created_at', 'updated_at'] from agent_types t
        where not exists (select from agent_type_versions v where v.agent_type_id = t.id)`,
     );
+    for (const statement of auggieVariables(AUGGIE, AUGGIE_WITH_KEY)) this.addSql(statement);
     for (const { name, mode, quirks } of SETTINGS) {
       this.addSql(
         `insert into session_settings (scope, subject, mode_id, quirks)
@@ -86,6 +91,7 @@ export class SessionAgents extends Migration {
   }
 
   override down(): void {
+    for (const statement of auggieVariables(AUGGIE_WITH_KEY, AUGGIE)) this.addSql(statement);
     const images = SEEDS.map(({ image }) => `'${image}'`).join(', ');
     this.addSql(
       `delete from agent_types where docker_image in (${images})
@@ -94,4 +100,14 @@ export class SessionAgents extends Migration {
     );
     this.addSql(`delete from session_settings where scope = 'agent_type'`);
   }
+}
+
+/** What an administrator has written stays as it is. */
+function auggieVariables(from: object, to: object): string[] {
+  return [
+    `update agent_types set environment_vars = '${JSON.stringify(to)}'
+     where name = 'auggie-cli' and environment_vars = '${JSON.stringify(from)}'`,
+    `update agent_type_versions v set definition = v.definition || jsonb_build_object('environment_vars', t.environment_vars)
+     from agent_types t where t.id = v.agent_type_id and t.version = v.version and t.name = 'auggie-cli'`,
+  ];
 }

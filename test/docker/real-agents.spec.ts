@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { methods } from '@agentclientprotocol/sdk';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AuggieTenant } from '../support/model-servers/auggie-tenant.js';
+import { auggieEdit, geminiEdit } from '../support/model-servers/edits.js';
 import { GeminiServer } from '../support/model-servers/gemini-server.js';
 import type { ModelTurn, ScriptedModelServer } from '../support/model-servers/scripted-server.js';
 import { RealAgent } from '../support/real-agent.js';
@@ -25,25 +26,14 @@ const AGENTS: Case[] = [
     image: 'kandev/gemini-agent:host',
     environment: { GEMINI_API_KEY: 'a-key', GOOGLE_GEMINI_BASE_URL: RealAgent.modelUrl },
     server: () => new GeminiServer(),
-    edit: {
-      name: 'replace',
-      args: { file_path: '/workspace/price.js', old_string: 'a - b', new_string: 'a + b', instruction: 'Add' },
-    },
+    edit: geminiEdit('price.js', 'a - b', 'a + b'),
   },
   {
     name: 'auggie-cli',
     image: 'augmentcode/auggie-cli:host',
     environment: { AUGMENT_SESSION_AUTH: AuggieTenant.credentials(RealAgent.modelUrl) },
     server: () => new AuggieTenant(),
-    edit: {
-      name: 'str-replace-editor',
-      args: {
-        ...{ command: 'str_replace', path: 'price.js', instruction_reminder: 'ALWAYS BREAK DOWN EDITS' },
-        str_replace_entries: [
-          { old_str: 'a - b', new_str: 'a + b', old_str_start_line_number: 1, old_str_end_line_number: 1 },
-        ],
-      },
-    },
+    edit: auggieEdit('price.js', 'a - b', 'a + b'),
   },
 ];
 

@@ -11,6 +11,7 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
+  rmSync,
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { buildFromHost } from './from-host.mjs';
@@ -58,7 +59,7 @@ export async function buildAgentFromHost({ projectRoot, name, tag, version, log 
   const entries = planRootfs(projectRoot, { tools: [...TOOLS, ...MORE_TOOLS], files, passwd: PASSWD + NODE_USER });
   const ca = '/etc/ssl/certs/ca-certificates.crt';
   if (existsSync(ca)) entries.push({ path: ca.slice(1), from: ca });
-  entries.push({ path: 'home/node', mode: 0o755 }, ...linksOf(projectRoot, name));
+  entries.push({ path: 'home/node', mode: 0o755 }, ...linksOf(projectRoot, name), ...copiesOf(projectRoot, name));
   return buildFromHost({ tag, entries, config: configOf(projectRoot, name, version), log });
 }
 
@@ -73,7 +74,12 @@ function installPackages(projectRoot, agent) {
   for (const file of ['package.json', 'package-lock.json']) cpSync(join(agent, file), join(fresh, file));
   const options = ['--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   execFileSync('npm', ['ci', ...options], { cwd: fresh, stdio: ['ignore', 'ignore', 'inherit'] });
-  renameSync(fresh, kept);
+  try {
+    renameSync(fresh, kept);
+  } catch (error) {
+    if (!existsSync(kept)) throw error;
+    rmSync(fresh, { recursive: true, force: true }); // another build was faster
+  }
   return kept;
 }
 
@@ -102,6 +108,14 @@ function linksOf(projectRoot, name) {
     .filter(([word, rest]) => word === 'RUN' && rest.startsWith('ln -s '))
     .map(([, rest]) => rest.replace(/\$\(uname .*?'\)/, process.arch).split(' '))
     .map(([, , link = '', path = '']) => ({ path: path.slice(1), link }));
+}
+
+/** Files that the Dockerfile copies beside the packages: `COPY FILE /PATH`. @returns {import('./rootfs.mjs').Entry[]} */
+function copiesOf(projectRoot, name) {
+  return instructions(projectRoot, name)
+    .filter(([word, rest]) => word === 'COPY' && rest.includes(' /'))
+    .map(([, rest]) => rest.split(' '))
+    .map(([file = '', path = '']) => ({ path: path.slice(1), from: join(projectRoot, 'agents', name, file) }));
 }
 
 /** What the Dockerfiles of base and agent say of the image itself. @param {string} version */

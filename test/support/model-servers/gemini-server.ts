@@ -3,12 +3,15 @@ import { ScriptedModelServer, sendJson, type ModelRequest, type ModelTurn } from
 
 const STATUS: Record<number, string> = { 400: 'INVALID_ARGUMENT', 401: 'UNAUTHENTICATED', 429: 'RESOURCE_EXHAUSTED' };
 
+/** The answer to its question how hard a prompt is, by which it chooses its model. */
+const CHORE = JSON.stringify({ complexity_reasoning: 'Scripted.', complexity_score: 10 });
+
 /** Google's Gemini API, as far as Gemini CLI (`GOOGLE_GEMINI_BASE_URL`) and Qwen Code's relatives need it. */
 export class GeminiServer extends ScriptedModelServer {
   /** Only what has tools is the agent's conversation; the rest are chores of its own, such as a title. */
   protected answer({ path, body }: ModelRequest, response: ServerResponse): void {
     if (path.includes(':countTokens')) return sendJson(response, { totalTokens: 10 });
-    const turn = body['tools'] ? this.next(response, error) : { say: '{}' };
+    const turn = body['tools'] ? this.next(response, error) : { say: CHORE };
     if (!turn) return undefined;
     const answer = answerOf(turn);
     if (!path.includes(':streamGenerateContent')) return sendJson(response, answer);

@@ -31,15 +31,16 @@ export abstract class ScriptedModelServer {
     this.serve(request, response).catch((error: unknown) => response.destroy(error as Error));
   });
 
-  /** Listens on a free port of 127.0.0.1, or on a Unix socket. */
-  async listen(socket?: string): Promise<this> {
-    this.server.listen(socket ?? { port: 0, host: '127.0.0.1' });
+  /** Listens on a free port of a loopback address, or on a Unix socket. */
+  async listen(at: string | { host: string } = { host: '127.0.0.1' }): Promise<this> {
+    this.server.listen(typeof at === 'string' ? at : { port: 0, ...at });
     await once(this.server, 'listening');
     return this;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    const { address, port } = this.server.address() as AddressInfo;
+    return `http://${address}:${port}`;
   }
 
   close(): void {

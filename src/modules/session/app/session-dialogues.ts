@@ -11,7 +11,7 @@ import {
   type Heard,
   type Spoken,
 } from '../../agent/contracts/agent-dialogues.js';
-import type { DialogueEvent, DialogueOpening } from '../contracts/dialogue.types.js';
+import type { DialogueEvent, DialogueOpening, OpenedSession } from '../contracts/dialogue.types.js';
 import { firstPrompt } from '../domain/first-prompt.js';
 import { steps, type Step } from '../domain/dialogue/dialogue.js';
 import { newDialogue, type DialogueState } from '../domain/dialogue/state.js';
@@ -158,7 +158,7 @@ export class SessionDialogues extends AgentDialogues {
       .updateTable('agent_sessions')
       .set({
         ...{ state: redactedState(state, redact), phase: state.phase, session_id: state.session_id, wake_at, ...sent },
-        ...(session && { opened_at: row.opened_at ?? sql<Date>`now()` }),
+        ...(session && { opened_at: row.opened_at ?? madeAt(row, session) }),
         updated_at: sql<Date>`now()`,
       })
       .where('agent_id', '=', attempt.agent_id)
@@ -171,6 +171,12 @@ export class SessionDialogues extends AgentDialogues {
       over: state.phase === 'closed' ? { failure } : null,
     };
   }
+}
+
+/** A session that was loaded again is as old as it was. */
+function madeAt({ opening }: Row, { how }: OpenedSession) {
+  const before = how === 'new' ? undefined : opening.session?.created_at;
+  return before === undefined ? sql<Date>`now()` : new Date(before);
 }
 
 interface Round {
