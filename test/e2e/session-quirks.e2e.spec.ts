@@ -15,7 +15,7 @@ interface Case {
   /** Of one of the messages on its stream. */
   kind?: string;
   /** Told after its first turn. */
-  then?: string;
+  follow_up?: string;
   /** Somebody stops it as soon as it is at work. */
   stop?: true;
 }
@@ -68,15 +68,15 @@ const CASES: Record<string, Case> = {
   },
   'session/new: no answer': { quirks: on('session/new', { never: true }), recipe: SILENT, code: 'agent.inactive' },
   'session/load: there is none': {
-    ...{ quirks: { no_load: true }, scripts: SAY, then: 'More.', code: null },
+    ...{ quirks: { no_load: true }, scripts: SAY, follow_up: 'More.', code: null },
     kind: 'session_not_loaded',
   },
   'session/load: an error': {
     quirks: on('session/load', { error: { code: -32603, message: 'lost' } }),
-    ...{ scripts: SAY, then: 'More.', code: null, kind: 'session_not_loaded' },
+    ...{ scripts: SAY, follow_up: 'More.', code: null, kind: 'session_not_loaded' },
   },
-  'session/load: repeats late': { quirks: { late_replay: 2 }, scripts: SAY, then: 'More.', code: null },
-  'session/load: another name': { quirks: { load_as: 'other' }, scripts: SAY, then: 'More.', code: null },
+  'session/load: repeats late': { quirks: { late_replay: 2 }, scripts: SAY, follow_up: 'More.', code: null },
+  'session/load: another name': { quirks: { load_as: 'other' }, scripts: SAY, follow_up: 'More.', code: null },
   // Turns
   'a refusal': { scripts: [[{ stop: 'refusal' }]], code: 'session.refused', text: /refuses/ },
   max_tokens: { scripts: [[{ stop: 'max_tokens' }]], code: 'session.max_tokens', text: /tokens/ },
@@ -180,16 +180,16 @@ afterAll(() => dialogues.close());
 const prompt = (id: string, text: string) =>
   dialogues.bench.admin.post(`/orchestrator/tasks/${id}/prompts`, { text }).then(({ status }) => status);
 
-it.each(Object.entries(CASES))('%s', async (name, { code, text, kind, then, stop }) => {
+it.each(Object.entries(CASES))('%s', async (name, { code, text, kind, follow_up, stop }) => {
   const { id } = await tasks.get(name)!;
   if (stop) {
     await until('its turn', async () => (await dialogues.words(id)) !== '');
     await dialogues.bench.admin.post(`/orchestrator/tasks/${id}/stop`, {});
   }
   const first = await dialogues.bench.ended(id);
-  if (then !== undefined) {
+  if (follow_up !== undefined) {
     expect(first).toMatchObject(COMPLETED);
-    expect(await prompt(id, then)).toBe(202);
+    expect(await prompt(id, follow_up)).toBe(202);
     await until('the next run', async () => (await dialogues.bench.status(id)).run_id !== first.instance.run_id);
   }
   const ended = await dialogues.bench.ended(id);
