@@ -14,6 +14,7 @@ import { FailureSafety } from './20261127000100-failure-safety.js';
 import { AccessNews } from './20261127000200-access-news.js';
 import { Sessions } from './20261128000000-sessions.js';
 import { SessionAgents } from './20261128000001-session-agents.js';
+import { SessionRecords } from './20261128000200-session-records.js';
 
 /** All migrations, oldest first. The name is what the database remembers: never rename one that has shipped. */
 export const migrations = [
@@ -33,4 +34,5 @@ export const migrations = [
   { name: '20261127000200-access-news', class: AccessNews },
   { name: '20261128000000-sessions', class: Sessions },
   { name: '20261128000001-session-agents', class: SessionAgents },
+  { name: '20261128000200-session-records', class: SessionRecords },
 ];

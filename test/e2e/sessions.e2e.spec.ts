@@ -98,6 +98,18 @@ describe('a prompt', () => {
     expect(await runsOf(id)).toBe(1);
   });
 
+  it('that could not be started may be sent again with its Idempotency-Key', async () => {
+    const { id } = await newTask(null);
+    const key = { 'Idempotency-Key': randomUUID() };
+    const once = () => prompt(owner, id, { text: 'Once' }, key);
+    expect(await once()).toMatchObject({ status: 409, body: { code: 'run.no_agent_type' } });
+    expect(await once()).toMatchObject({ status: 409, body: { code: 'run.no_agent_type' } });
+    await query(server.database.url, 'update tasks set agent_type = $2 where id = $1', [id, SPEAKER]);
+    expect(await once()).toMatchObject({ status: 202, body: { state: 'QUEUED' } });
+    expect(await once()).toMatchObject({ status: 202, body: { state: 'QUEUED' } });
+    expect((await prompts(id)).prompts.map(({ state }) => state)).toEqual(['FAILED', 'FAILED', 'QUEUED']);
+  });
+
   it.each<[string, string | null, number, string]>([
     ['of agents that read lines', 'lines', 409, 'prompt.not_understood'],
     ['without an agent type', null, 409, 'run.no_agent_type'],
@@ -270,7 +282,12 @@ describe('session settings', () => {
     permission_rules: [rule],
     permission_timeout_seconds: 60,
   };
-  const ofType = { ...shared, mode_id: 'auto_edit', quirks: { auth_method: 'key', load_min_age_seconds: 5 } };
+  const ofType = {
+    ...shared,
+    mode_id: 'auto_edit',
+    quirks: { auth_method: 'key', load_min_age_seconds: 5 },
+    keep_frames: true,
+  };
   const empty = {
     ...{ prompt_template: null, permission_rules: [], permission_timeout_seconds: null, updated_by: null },
     updated_at: null,
@@ -310,7 +327,7 @@ describe('session settings', () => {
 
   it('of an agent type are the administrators’', async () => {
     const path = await typePath();
-    expect(await owner.must(200, 'GET', path)).toEqual({ ...empty, mode_id: null, quirks: {} });
+    expect(await owner.must(200, 'GET', path)).toEqual({ ...empty, mode_id: null, quirks: {}, keep_frames: false });
     expect(await admin.must(200, 'PUT', path, ofType)).toMatchObject({ ...ofType, updated_by: admin.userId });
     expect(await owner.send('PUT', path, ofType)).toMatchObject({
       status: 403,
@@ -346,6 +363,7 @@ describe('session settings', () => {
     ['a timeout of 0', { permission_timeout_seconds: 0 }],
     ['a mode', { mode_id: 'yolo' }],
     ['quirks', { quirks: {} }],
+    ['frames to keep', { keep_frames: true }],
   ])('of a board with %s are refused', async (_, body) => {
     expect(await owner.send('PUT', `/boards/${board}/session-settings`, body)).toMatchObject({
       ...{ status: 400, body: { code: 'request.invalid' } },

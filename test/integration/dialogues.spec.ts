@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { CommandBus } from '@nestjs/cqrs';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../src/app.setup.js';
 import type { Actor } from '../../src/common/auth/actor.js';
 import { OutboxHandlers } from '../../src/common/bus/outbox-handlers.js';
@@ -21,6 +21,7 @@ import { AgentFailedEvent } from '../../src/modules/agent/contracts/agent.events
 import { Redactor } from '../../src/modules/agent/domain/redaction.js';
 import { RegisterUserCommand } from '../../src/modules/identity/app/register-user.js';
 import { AnswerPermissionCommand } from '../../src/modules/session/app/answer-permission.js';
+import { KeptFrames, MAX_KEPT, MAX_KEPT_LINE } from '../../src/modules/session/app/kept-frames.js';
 import { CreateBoardCommand } from '../../src/modules/task/app/board.crud.js';
 import { CreateTaskCommand } from '../../src/modules/task/app/task.crud.js';
 import { createDatabase, query } from '../support/database.js';
@@ -349,6 +350,42 @@ describe('what an agent says', () => {
     const told: { missed?: boolean } = {};
     await storeOf(attempt, told).store(output(0, 10), new AbortController().signal);
     expect(told).toEqual({ missed: true });
+  });
+});
+
+describe('what is kept word for word', () => {
+  const kept = async ({ agent_id }: DialogueOf) =>
+    (
+      await rows<{ line: string }>('select line from session_kept_frames where agent_id = $1 order by id', agent_id)
+    ).map(({ line }) => line);
+  beforeEach(() =>
+    rows(`insert into session_settings (scope, subject, keep_frames) values ('agent_type', 'gemini-agent', true)`),
+  );
+  afterEach(() => rows('delete from session_settings'));
+
+  it('has an end in size, and long lines have one, too', async () => {
+    const attempt = await working();
+    const before = await kept(attempt);
+    await step(attempt, [{ jsonrpc: '2.0', method: '_x', params: { text: 'x'.repeat(100_000) } }]);
+    expect((await kept(attempt)).at(-1)).toHaveLength(MAX_KEPT_LINE);
+    await rows('update agent_sessions set kept_bytes = $2 where agent_id = $1', attempt.agent_id, MAX_KEPT);
+    await step(attempt, [{ jsonrpc: '2.0', method: '_y' }]);
+    expect(await kept(attempt)).toHaveLength(before.length + 1);
+  });
+
+  it('goes with its age, and with its task', async () => {
+    const attempt = await working();
+    const all = await kept(attempt);
+    expect(all.length).toBeGreaterThan(3);
+    const old = `update session_kept_frames set created_at = now() - interval '8 days'
+      where id = (select min(id) from session_kept_frames where agent_id = $1)`;
+    await rows(old, attempt.agent_id);
+    await app.get(KeptFrames).sweep();
+    expect(await kept(attempt)).toEqual(all.slice(1));
+    await rows('delete from tasks where id = $1', task_id);
+    for (const table of ['session_kept_frames', 'session_frames', 'agent_sessions'])
+      expect(await rows(`select 1 from ${table} where agent_id = $1`, attempt.agent_id), table).toEqual([]);
+    expect(await rows('select 1 from prompts where task_id = $1', task_id)).toEqual([]);
   });
 });
 

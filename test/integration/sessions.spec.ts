@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { CommandBus } from '@nestjs/cqrs';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import pg from 'pg';
+import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../src/app.setup.js';
 import type { Actor } from '../../src/common/auth/actor.js';
@@ -58,8 +59,9 @@ const rows = <T extends pg.QueryResultRow>(text: string, ...values: unknown[]) =
 
 describe('a task whose run waits for somebody', () => {
   let run_id: string;
+  let request_id: string;
   const hold = (reason: string | null, run = run_id) =>
-    commands.execute(new HoldTaskForRunCommand(task_id, run, reason));
+    commands.execute(new HoldTaskForRunCommand(task_id, run, reason === null ? null : { request_id, reason }));
   const tell = (outcome: 'dispatched' | 'completed', run = run_id) =>
     commands.execute(new ApplyRunToTaskCommand(task_id, run, outcome, null, null));
   const move = (state: TaskState) =>
@@ -73,6 +75,7 @@ describe('a task whose run waits for somebody', () => {
     )[0];
   beforeEach(async () => {
     run_id = randomUUID();
+    request_id = uuidv7();
     await tell('dispatched');
   });
 
@@ -116,6 +119,23 @@ describe('a task whose run waits for somebody', () => {
     expect(await task()).toMatchObject({ state: 'BLOCKED' });
   });
 
+  it('that a person has moved is blocked again only for what is asked after that', async () => {
+    await hold('Write');
+    const first = request_id;
+    request_id = uuidv7();
+    await hold('And this'); // while it is blocked: the person has seen that, too
+    await move('IN_PROGRESS');
+    await hold('And this');
+    request_id = first;
+    await hold('Write');
+    expect(await task()).toMatchObject({ state: 'IN_PROGRESS', held: false });
+    request_id = uuidv7();
+    await hold('Something else');
+    expect(await task()).toMatchObject({ state: 'BLOCKED', held: true });
+    await hold(null);
+    expect(await task()).toMatchObject({ state: 'IN_PROGRESS', held: false });
+  });
+
   it('hears of its own run only, as long as that one is not over', async () => {
     await hold('Write', randomUUID());
     expect(await task()).toMatchObject({ state: 'IN_PROGRESS' });
@@ -127,7 +147,7 @@ describe('a task whose run waits for somebody', () => {
     await hold('Write');
     await hold(null);
     expect(await task()).toMatchObject({ state: 'COMPLETED' });
-    await commands.execute(new HoldTaskForRunCommand(randomUUID(), run_id, 'Write')); // one that is gone
+    await commands.execute(new HoldTaskForRunCommand(randomUUID(), run_id, { request_id, reason: 'Write' })); // one that is gone
   });
 
   it('is stopped by no WIP limit, neither there nor back', async () => {
@@ -217,7 +237,7 @@ describe('a change of session settings', () => {
     try {
       await client.query('listen kandev_sessions');
       const told = new Promise((resolve) => client.once('notification', ({ payload }) => resolve(payload)));
-      const nothing = { prompt_template: null, permission_timeout_seconds: null, mode_id: null, quirks: {} };
+      const nothing = { prompt_template: null, permission_timeout_seconds: null, mode_id: null, quirks: {}, keep_frames: false };
       const settings = { ...nothing, permission_rules: [{ decision: 'allow' as const }] };
       await commands.execute(new SetSessionSettingsCommand(owner, { scope: 'board', id: board_id }, settings));
       expect(await told).toBe('');

@@ -47,6 +47,18 @@ export class Idempotency {
     return (await this.answered<T>(actor, once)) ?? this.run(actor, once, work); // the key's row has just expired
   }
 
+  /** What the key stood for was taken back, and its caller told so: the next try counts. */
+  async forget({ user_id }: Actor, once: OnceKey | null): Promise<void> {
+    if (once === null || user_id === null) return;
+    await this.transactions
+      .kysely<DB>()
+      .deleteFrom('idempotency_keys')
+      .where('user_id', '=', user_id)
+      .where('key', '=', once.key)
+      .where('fingerprint', '=', once.fingerprint)
+      .execute();
+  }
+
   /** What was answered to this key; undefined when there is none, or nothing was. @throws DomainError `idempotency.key_reused` */
   async answered<T extends object>({ user_id }: Actor, once: OnceKey | null): Promise<T | undefined> {
     if (once === null || user_id === null) return undefined;

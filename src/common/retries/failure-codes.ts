@@ -8,6 +8,7 @@ export const SESSION_FAILURE_CODES = [
   'session.open_timeout',
   'session.mode_unavailable',
   'session.prompt_failed',
+  'session.rate_limited',
   'session.refused',
   'session.max_tokens',
   'session.max_turn_requests',

@@ -92,7 +92,7 @@ import { TaskLocks } from './app/task-locks.js';
 import { TornCopies } from './app/torn-copies.js';
 import { TaskSecrets } from './app/task-secrets.js';
 import { LimitAgentsHandler, ListSupervisedAgentsHandler } from './app/supervised-agents.js';
-import { FindAgentTypeNameHandler, ListUsageHandler, SumUsageHandler } from './app/usage.queries.js';
+import { AddUpUsageHandler, FindAgentTypeNameHandler, ListUsageHandler, SumUsageHandler } from './app/usage.queries.js';
 import { WorkspaceRecords } from './app/workspace-records.js';
 import { AgentFiles } from './domain/agent-files.js';
 import { AgentInstance } from './domain/agent-instance.entity.js';
@@ -199,7 +199,7 @@ export const agentEntities = [
     ...[GetInstanceHandler, ListInstancesHandler, ListTaskInstancesHandler],
     ...[GetDiskHandler, ListAgentNeedsHandler],
     ...[LimitAgentsHandler, ListSupervisedAgentsHandler],
-    ...[SumUsageHandler, ListUsageHandler, FindAgentTypeNameHandler],
+    ...[SumUsageHandler, ListUsageHandler, AddUpUsageHandler, FindAgentTypeNameHandler],
     ...[InputJournal, SendAgentInputHandler],
     ...[NdjsonBodies, PostMessagesHandler, ResolveAgentHandler, GetAgentTaskHandler, GetEngineHandler],
   ],

@@ -68,6 +68,7 @@ import { BoardShare, UserShare } from './domain/queue-share.entity.js';
 import { RunAttempt } from './domain/run-attempt.entity.js';
 import { Run } from './domain/run.entity.js';
 import { RunLimit } from './domain/run-limit.entity.js';
+import { GetUsageSumsHandler } from './app/usage-sums.query.js';
 
 export const orchestratorEntities = [
   Run,
@@ -98,7 +99,14 @@ export const orchestratorEntities = [
   providers: [
     DispatchSignal,
     ...[BudgetBook, BudgetKeeper, BudgetTargets],
-    ...[SetBudgetHandler, RemoveBudgetHandler, ListBudgetsHandler, GetUsageHandler, GetAttemptCapsHandler],
+    ...[
+      SetBudgetHandler,
+      RemoveBudgetHandler,
+      ListBudgetsHandler,
+      GetUsageHandler,
+      GetUsageSumsHandler,
+      GetAttemptCapsHandler,
+    ],
     ...[RunClaims, RunSync, RunPlaces, RunWaits, RunPriorities, LaunchGate, RunHolds, HoldWishes, RunDriver],
     ...[ThisHost, QueueUpkeep, QueueKeeper, RunNews],
     ...[DispatchRoom, RunWishes, LostRuns, LostHosts],

@@ -31,6 +31,7 @@ export const BUDGETS: Rows = {
   listAgentTypeBudgets: { access: SIGNED_IN, ok: 200, ask: onType },
   setAgentTypeBudget: { access: ADMIN, ok: 200, ask: async (cell) => ({ ...(await onType(cell)), body: LIMITS }) },
   removeAgentTypeBudget: { access: ADMIN, ok: 204, ask: onType },
+  getUsage: { access: SIGNED_IN, ok: 200 },
   getBoardUsage: { access: READ, ok: 200, ask: onBoard },
   getTaskUsage: { access: READ, ok: 200, ask: onTask },
 };

@@ -18,6 +18,16 @@ async function approvalOf({ world, place }: Cell): Promise<string> {
   return id;
 }
 
+/** As if it had spoken: agents of the world do not. */
+async function withSession({ world, place }: Cell) {
+  await world.database.query(
+    `insert into agent_sessions (agent_id, task_id, board_id, run_id, agent_type, opening, first_prompt, state, phase)
+     values ($1, $2, $3, $4, 'test', '{}', '', '{}', 'closed') on conflict do nothing`,
+    [place.agent, place.task, place.board, place.run],
+  );
+  return { ids: { agentId: place.agent } };
+}
+
 const onApproval = async (cell: Cell) => ({ ids: { id: await approvalOf(cell) } });
 const onTask = ({ place }: Cell) => ({ ids: { taskId: place.task } });
 const onBoard = ({ place }: Cell) => ({ ids: { boardId: place.board } });
@@ -45,6 +55,7 @@ async function onType({ world }: Cell): Promise<{ ids: { typeId: string } }> {
 export const SESSIONS: Rows = {
   createPrompt: { access: WRITE, ok: 202, ask: onNewTask },
   listPrompts: { access: READ, ok: 200, ask: onTask },
+  listAgentFrames: { access: ADMIN, ok: 200, ask: withSession },
   listApprovals: { access: SIGNED_IN, ok: 200 },
   getApproval: { access: READ, ok: 200, ask: onApproval },
   answerApproval: {

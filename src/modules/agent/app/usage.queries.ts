@@ -1,11 +1,15 @@
 import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { notFound } from '../../../common/errors/domain-error.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import {
+  AddUpUsageQuery,
   FindAgentTypeNameQuery,
   ListUsageQuery,
   SumUsageQuery,
+  type UsageBy,
+  type UsageFilter,
+  type UsageOf,
   type UsageOfDay,
   type UsageSum,
   type UsageSums,
@@ -82,6 +86,51 @@ export class ListUsageHandler implements IQueryHandler<ListUsageQuery> {
       group by parts.day, agent_type order by parts.day, agent_type`.execute(this.transactions.kysely<AgentDB>());
     return rows;
   }
+}
+
+/** What rows are added up by, and what is told of each. */
+const KEYS: Record<UsageBy, RawBuilder<unknown>> = {
+  day: sql.raw('day::text, null::uuid, null::uuid'),
+  board: sql.raw('board_id::text, board_id, null::uuid'),
+  task: sql.raw('task_id::text, board_id, task_id'),
+  run: sql.raw('run_id::text, board_id, task_id'),
+};
+
+@QueryHandler(AddUpUsageQuery)
+export class AddUpUsageHandler implements IQueryHandler<AddUpUsageQuery> {
+  constructor(private readonly transactions: Transactions) {}
+
+  async execute({ by, of, limit }: AddUpUsageQuery): Promise<UsageOf[]> {
+    const order = by === 'day' ? sql`subject` : sql`cost_usd desc, tokens_in + tokens_out desc, subject`;
+    const { rows } = await sql<UsageOf>`
+      with keyed (subject, board_id, task_id, ${FIELDS}) as (
+        select ${KEYS[by]}, ${FIELDS} from (${by === 'run' ? ofAttempts(of) : ofDays(of)}) parts
+        where day between ${of.from}::date and ${of.to}::date
+      ), sums as (
+        select subject, board_id, task_id, ${ADDED} from keyed group by subject, board_id, task_id
+      )
+      select * from sums order by ${order} limit ${limit}`.execute(this.transactions.kysely<AgentDB>());
+    return rows;
+  }
+}
+
+/** Of attempts that are over by their sums, of live ones by their rows. */
+function ofDays(of: UsageFilter): RawBuilder<unknown> {
+  const whose = whoseUsage(of);
+  return sql`select day, board_id, task_id, ${FIELDS} from usage_days where ${whose}
+    union all select day, board_id, task_id, ${FIELDS} from (
+      select ${OF_ATTEMPT} from agent_instances where status in (${LIVE}) and ${whose}) live`;
+}
+
+function ofAttempts(of: UsageFilter): RawBuilder<unknown> {
+  return sql`select ${OF_ATTEMPT} from agent_instances where ${whoseUsage(of)}
+    and created_at >= ${of.from}::date::timestamp at time zone 'UTC'
+    and created_at < (${of.to}::date + 1)::timestamp at time zone 'UTC'`;
+}
+
+function whoseUsage({ boards, task_id }: UsageFilter): RawBuilder<unknown> {
+  const onBoards = boards === 'all' ? sql`true` : sql`board_id = any(${boards}::uuid[])`;
+  return task_id === null ? onBoards : sql`(${onBoards} and task_id = ${task_id}::uuid)`;
 }
 
 @QueryHandler(FindAgentTypeNameQuery)

@@ -60,6 +60,42 @@ export class ListUsageQuery extends Query<UsageOfDay[]> {
   }
 }
 
+/** What usage can be added up by. Of turns the session module knows. */
+export const USAGE_BY = ['day', 'board', 'task', 'run'] as const;
+export type UsageBy = (typeof USAGE_BY)[number];
+
+/** What one of them has used. */
+export interface UsageOf extends Usage {
+  /** The day (UTC), or an id. */
+  subject: string;
+  /** Null of days. */
+  board_id: string | null;
+  /** Null of days and boards. */
+  task_id: string | null;
+}
+
+/** Whose usage: on these boards, and of this task where there is one; of attempts that began on these days (UTC). */
+export interface UsageFilter {
+  boards: readonly string[] | 'all';
+  task_id: string | null;
+  from: string;
+  to: string;
+}
+
+/**
+ * What was used, added up; live attempts included, and those of tasks that were deleted since, but for runs. Days oldest
+ * first, all else by what it has cost, then by its tokens. No access check.
+ */
+export class AddUpUsageQuery extends Query<UsageOf[]> {
+  constructor(
+    readonly by: UsageBy,
+    readonly of: UsageFilter,
+    readonly limit: number,
+  ) {
+    super();
+  }
+}
+
 /** The name of an agent type. @throws DomainError `agent_type.not_found` */
 export class FindAgentTypeNameQuery extends Query<string> {
   constructor(readonly agent_type_id: string) {

@@ -19,7 +19,8 @@ const wait = (decision: RetryDecision) => (decision.retry ? decision.not_before.
 /** What is tried again by default, written from the outside. Nothing else is. */
 const BY_DEFAULT = `agent.lost agent.killed image.unavailable container.start_failed engine.unavailable
   workspace.unreachable workspace.disk_unavailable server.error session.initialize_timeout session.open_failed
-  session.open_timeout session.prompt_failed session.cancel_timeout session.agent_gone`.split(/\s+/);
+  session.open_timeout session.prompt_failed session.rate_limited session.cancel_timeout
+  session.agent_gone`.split(/\s+/);
 
 describe('what is tried again', () => {
   it.each([...FAILURE_CODES, 'agent_type.not_found', null])('%s', (code) => {

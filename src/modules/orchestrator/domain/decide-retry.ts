@@ -17,12 +17,15 @@ const PASSING: ReadonlySet<string> = new Set<FailureCode>([
   'session.open_failed',
   'session.open_timeout',
   'session.prompt_failed',
+  'session.rate_limited',
   'session.cancel_timeout',
   'session.agent_gone',
 ]);
 
 /** The agent's own ends: there its provider's "retry after" is the reason. Of another end it tells nothing. */
-const OF_AGENT: ReadonlySet<string> = new Set<FailureCode>(['agent.exit_code', 'agent.reported_failure']);
+const OF_AGENT: ReadonlySet<string> = new Set<FailureCode>([
+  ...(['agent.exit_code', 'agent.reported_failure', 'session.rate_limited'] as const),
+]);
 
 /** As long as a provider is heeded, in seconds: a week. */
 const MAX_RETRY_AFTER = 604_800;

@@ -2,7 +2,7 @@ import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { ValidateIf, ValidateNested } from 'class-validator';
 import { Check, MayBeAbsent } from '../../../common/validation/check.decorator.js';
-import { IsText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
+import { IsFlag, IsText, IsWholeNumber } from '../../../common/validation/fields.decorator.js';
 import { textProblem } from '../../../common/validation/text.js';
 import type { SettingsInput, SettingsView } from '../app/session-settings.queries.js';
 import { TEMPLATE_NAMES, unknownNames } from '../domain/first-prompt.js';
@@ -104,14 +104,21 @@ export class SetAgentTypeSettingsRequest extends SetBoardSettingsRequest {
   @Type(() => SessionQuirksDto)
   @ApiProperty({ required: false, type: () => SessionQuirksDto, example: { auth_method: 'gemini-api-key' } })
   quirks?: SessionQuirksDto;
+
+  /** Keeps what is said from now on word for word, for administrators: see `GET /agents/{agentId}/frames`. */
+  @MayBeAbsent()
+  @IsFlag()
+  @ApiProperty({ required: false, default: false, example: false })
+  keep_frames?: boolean;
 }
 
 /** The settings as the use case takes them. */
 export function toSettings(request: SetAgentTypeSettingsRequest): SettingsInput {
   const { prompt_template = null, permission_rules = [], permission_timeout_seconds = null } = request;
-  const { mode_id = null, quirks = {} } = request;
+  const { mode_id = null, quirks = {}, keep_frames = false } = request;
   const rules = permission_rules.map(({ decision, tool_kinds, paths }) => ({ decision, tool_kinds, paths }));
-  return { prompt_template, permission_rules: rules, permission_timeout_seconds, mode_id, quirks: toQuirks(quirks) };
+  const ofType = { mode_id, quirks: toQuirks(quirks), keep_frames };
+  return { prompt_template, permission_rules: rules, permission_timeout_seconds, ...ofType };
 }
 
 function toQuirks({ auth_method, load_min_age_seconds, replay_settle_ms }: SessionQuirks): SessionQuirks {
@@ -119,7 +126,7 @@ function toQuirks({ auth_method, load_min_age_seconds, replay_settle_ms }: Sessi
 }
 
 @ApiSchema({ name: 'BoardSessionSettings' })
-export class BoardSettingsDto implements Omit<SettingsView, 'mode_id' | 'quirks'> {
+export class BoardSettingsDto implements Omit<SettingsView, 'mode_id' | 'quirks' | 'keep_frames'> {
   /** Null: the agent type's, else the server's own. */
   @ApiProperty({ ...NULLABLE_TEXT, example: EXAMPLE })
   prompt_template: string | null;
@@ -146,10 +153,19 @@ export class AgentTypeSettingsDto extends BoardSettingsDto implements SettingsVi
 
   @ApiProperty({ type: SessionQuirksDto, example: { auth_method: 'gemini-api-key' } })
   quirks: SessionQuirksDto;
+
+  /** What is said is kept word for word, for administrators. */
+  @ApiProperty({ example: false })
+  keep_frames: boolean;
 }
 
 /** Without what only agent types have. */
-export function toBoardSettings({ mode_id: _, quirks: __, ...settings }: SettingsView): BoardSettingsDto {
+export function toBoardSettings({
+  mode_id: _,
+  quirks: __,
+  keep_frames: ___,
+  ...settings
+}: SettingsView): BoardSettingsDto {
   return settings;
 }
 

@@ -73,21 +73,29 @@ export class AddPromptHandler implements ICommandHandler<AddPromptCommand> {
       await db.insertInto('prompts').values(values).execute();
       return { id: row.id };
     });
-    await this.start(id, task_id);
+    await this.start(id, { actor, task_id, once });
     return getPrompt(this.transactions.kysely<SessionDB>(), id);
   }
 
   /** What can't be started is the caller's to know, and nothing then waits for a day when it could. */
-  private async start(id: string, taskId: string): Promise<void> {
+  private async start(
+    id: string,
+    { actor, task_id, once }: Pick<AddPromptCommand, 'actor' | 'task_id' | 'once'>,
+  ): Promise<void> {
     try {
-      await this.followUps.startFor(taskId);
+      await this.followUps.startFor(task_id);
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
-      await this.followUps.withdraw(id, error.message).catch((failed: unknown) => {
+      await this.takeBack(id, { actor, once, why: error.message }).catch((failed: unknown) => {
         this.logger.error({ err: failed, prompt_id: id }, 'a prompt could not be withdrawn');
       });
       throw error;
     }
+  }
+
+  /** Whoever sends it again with the same key means it anew: they were told that it came to nothing. */
+  private async takeBack(id: string, { actor, once, why }: { actor: Actor; once: OnceKey | null; why: string }) {
+    if (await this.followUps.withdraw(id, why)) await this.idempotency.forget(actor, once);
   }
 
   private async requireUnderstanding(agentType: string | null): Promise<void> {

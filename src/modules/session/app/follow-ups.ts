@@ -72,9 +72,10 @@ export class FollowUps {
     return rows.map(({ task_id }) => task_id);
   }
 
-  /** It is not to be sent after all. */
-  async withdraw(id: string, failure: string): Promise<void> {
-    await this.end('FAILED', failure).where('id', '=', id).execute();
+  /** It is not to be sent after all; false where it does not wait any more. */
+  async withdraw(id: string, failure: string): Promise<boolean> {
+    const row = await this.end('FAILED', failure).where('id', '=', id).returning('id').executeTakeFirst();
+    return row !== undefined;
   }
 
   /** What an agent was told, and did not come to an end with, no attempt of the run will come to any more. */

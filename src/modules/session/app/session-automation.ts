@@ -40,25 +40,24 @@ export class SessionAutomation implements OnModuleInit {
    */
   private async holdTask(task_id: string, run_id: string): Promise<void> {
     let told: string | null | undefined;
-    for (let title = await this.asked(run_id); title !== told; title = await this.asked(run_id)) {
-      await this.commands.execute(new HoldTaskForRunCommand(task_id, run_id, title));
-      told = title;
+    for (let wait = await this.asked(run_id); (wait?.request_id ?? null) !== told; wait = await this.asked(run_id)) {
+      await this.commands.execute(new HoldTaskForRunCommand(task_id, run_id, wait));
+      told = wait?.request_id ?? null;
     }
   }
 
-  /** What the run asks first; null where it asks nothing. */
-  private async asked(run_id: string): Promise<string | null> {
+  /** The newest that the run asks; null where it asks nothing. */
+  private async asked(run_id: string): Promise<{ request_id: string; reason: string } | null> {
     const row = await this.transactions
       .kysely<SessionDB>()
       .selectFrom('permission_requests')
-      .select('title')
+      .select(['id as request_id', 'title as reason'])
       .where('run_id', '=', run_id)
       .where('state', '=', 'PENDING')
-      .orderBy('created_at')
-      .orderBy('id')
+      .orderBy('id', 'desc')
       .limit(1)
       .executeTakeFirst();
-    return row?.title ?? null;
+    return row ?? null;
   }
 
   /** Nobody waits for an answer to an agent that is gone without a word, and nothing is sent to it. */

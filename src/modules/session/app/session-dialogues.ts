@@ -19,6 +19,7 @@ import { appendFrames, framesFrom } from './dialogue-frames.js';
 import { DialoguePermissions, type HeldPermissions } from './dialogue-permissions.js';
 import { DialogueTurns } from './dialogue-turns.js';
 import { redactedState } from './redacted-state.js';
+import { keepFrames } from './kept-frames.js';
 import { settingsOf } from './held-settings.js';
 import { SessionNews } from './session-news.js';
 import type { SessionDB } from './session-rows.js';
@@ -27,7 +28,11 @@ const CLIENT = { name: 'kandev', version: productVersion() };
 /** Rounds of one step: what is decided at once, such as by a policy, is heard at once. More is left for the next step. */
 const MAX_ROUNDS = 50;
 
-type Row = Selectable<SessionDB['agent_sessions']>;
+type Row = Selectable<SessionDB['agent_sessions']> & { keeps_frames: boolean };
+
+/** As its agent type says at this moment. */
+const KEEPS_FRAMES = sql<boolean>`exists (select 1 from session_settings s
+  where s.scope = 'agent_type' and s.subject = agent_sessions.agent_type and s.keep_frames)`.as('keeps_frames');
 
 /** Dialogues from their rows: the pure function says what comes of what was heard, and all of it is written at once. */
 @Injectable()
@@ -67,6 +72,7 @@ export class SessionDialogues extends AgentDialogues {
     const row = await db
       .selectFrom('agent_sessions')
       .selectAll()
+      .select(KEEPS_FRAMES)
       .where('agent_id', '=', attempt.agent_id)
       .forUpdate()
       .executeTakeFirstOrThrow();
@@ -87,7 +93,7 @@ export class SessionDialogues extends AgentDialogues {
       await this.write(round, step, out);
       events = out.again.length > 0 ? out.again.splice(0) : await this.next(round, out.state);
     }
-    return this.store(round, out);
+    return this.store(round, out, heard);
   }
 
   framesFrom(agentId: string, atByte: number): Promise<FrameToSend[]> {
@@ -148,16 +154,25 @@ export class SessionDialogues extends AgentDialogues {
     return isWanted ? [{ type: 'cancel', reason: 'interrupt' }] : [];
   }
 
-  private async store({ tx, attempt, redact, row }: Round, out: Said): Promise<Spoken> {
+  private async store({ tx, attempt, redact, row }: Round, out: Said, heard: readonly Heard[]): Promise<Spoken> {
     const { state, session } = out;
     const db = tx.kysely<SessionDB>();
     const sent = await appendFrames(db, row, out.frames);
+    const said = { heard, frames: out.frames };
+    const kept_bytes = row.keeps_frames ? await keepFrames(db, row, said, redact) : row.kept_bytes;
     const expiry = state.permissions.length > 0 ? await this.permissions.nextExpiry(tx, attempt.agent_id) : null;
     const wake_at = earliest(state.deadline === null ? null : new Date(state.deadline), expiry);
     await db
       .updateTable('agent_sessions')
       .set({
-        ...{ state: redactedState(state, redact), phase: state.phase, session_id: state.session_id, wake_at, ...sent },
+        ...{
+          state: redactedState(state, redact),
+          phase: state.phase,
+          session_id: state.session_id,
+          wake_at,
+          kept_bytes,
+          ...sent,
+        },
         ...(session && { opened_at: row.opened_at ?? madeAt(row, session) }),
         updated_at: sql<Date>`now()`,
       })

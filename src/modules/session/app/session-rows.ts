@@ -1,5 +1,6 @@
 import type { InferKyselyDB } from '@mikro-orm/postgresql';
 import type { AgentSessionSchema, SessionFrameSchema } from '../domain/agent-session.entity.js';
+import type { KeptFrameSchema } from '../domain/kept-frame.entity.js';
 import type { PermissionRequestSchema } from '../domain/permission-request.entity.js';
 import type { PromptSchema } from '../domain/prompt.entity.js';
 import type { SessionSettingsSchema } from '../domain/session-settings.entity.js';
@@ -8,6 +9,7 @@ import type { SessionSettingsSchema } from '../domain/session-settings.entity.js
 export type SessionDB = InferKyselyDB<
   | typeof AgentSessionSchema
   | typeof SessionFrameSchema
+  | typeof KeptFrameSchema
   | typeof PromptSchema
   | typeof PermissionRequestSchema
   | typeof SessionSettingsSchema

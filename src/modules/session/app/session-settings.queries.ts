@@ -16,6 +16,8 @@ export interface SettingsInput {
   permission_timeout_seconds: number | null;
   mode_id: string | null;
   quirks: SessionQuirks;
+  /** Administrators see what is said, word for word. */
+  keep_frames: boolean;
 }
 
 /** The same as people see it. Who has set it and when (RFC 3339) is null where nobody has. */
@@ -26,10 +28,12 @@ export interface SettingsView extends SettingsInput {
 
 export const SETTINGS_COLUMNS = [
   ...(['prompt_template', 'permission_rules', 'permission_timeout_seconds', 'mode_id', 'quirks'] as const),
+  'keep_frames',
 ] as const;
 
 const NOTHING_SET: SettingsView = {
   ...{ prompt_template: null, permission_rules: [], permission_timeout_seconds: null, mode_id: null, quirks: {} },
+  keep_frames: false,
   ...{ updated_by: null, updated_at: null },
 };
 

@@ -8,6 +8,8 @@ export interface SessionFailure {
   code: SessionFailureCode;
   /** For people: what happened and what to do. */
   text: string;
+  /** What the agent's provider has asked for: not again before so many seconds. */
+  retry_after_seconds?: number;
 }
 
 /** Where the dialogue is; `closed` is the end. */

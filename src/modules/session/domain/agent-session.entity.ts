@@ -27,6 +27,8 @@ export const AgentSessionSchema = defineEntity({
     /** What was sent, or is about to be: how many frames, and bytes with their newlines. */
     frames: p.integer().default(0),
     bytes: p.bigint('number').defaultRaw('0'),
+    /** What is kept of it word for word, in characters; see {@link KeptFrame}. */
+    kept_bytes: p.bigint('number').defaultRaw('0'),
     /** When the dialogue wants to be asked again, whatever happens until then. */
     wake_at: p.datetime(3).nullable(),
     opened_at: p.datetime(3).nullable(),

@@ -28,6 +28,8 @@ export const SessionSettingsSchema = defineEntity({
     /** The mode that sessions begin in, as the agent names it; null: the agent's own. */
     mode_id: p.string().length(200).nullable(),
     quirks: p.json<SessionQuirks>().defaultRaw(`'{}'`),
+    /** What is said is kept word for word, for those who look for a mistake. */
+    keep_frames: p.boolean().default(false),
     updated_by: p.uuid().nullable(),
     updated_at: p.datetime(3).defaultRaw('now()'),
   },
@@ -38,6 +40,7 @@ export const SessionSettingsSchema = defineEntity({
       name: 'session_settings_check',
       expression: "scope = 'agent_type' or (mode_id is null and quirks::text = '{}')",
     },
+    { name: 'session_settings_keep_frames_check', expression: "scope = 'agent_type' or not keep_frames" },
   ],
 });
 

@@ -10,13 +10,21 @@ import { saveChanged } from './task-history.js';
 export class HoldTaskForRunHandler implements ICommandHandler<HoldTaskForRunCommand> {
   constructor(private readonly transactions: Transactions) {}
 
-  execute({ task_id, run_id, reason }: HoldTaskForRunCommand): Promise<void> {
+  execute({ task_id, run_id, wait }: HoldTaskForRunCommand): Promise<void> {
     return this.transactions.run(async (tx) => {
       const row = tx.kysely<TaskDB>().selectFrom('tasks').select('id').where('id', '=', task_id);
       if (!(await row.forNoKeyUpdate().executeTakeFirst())) return;
       const task = await tx.em.findOneOrFail(Task, task_id);
-      const changes = task.hold(run_id, reason !== null, new Date());
-      await saveChanged(tx, { task, changes }, { actor: SYSTEM, reason, run_id });
+      const changes = task.hold(run_id, wait?.request_id ?? null, new Date());
+      await saveChanged(tx, { task, changes }, { actor: SYSTEM, reason: wait?.reason ?? null, run_id });
+      // Only which request was seen: no change that anybody is told of.
+      if (Object.keys(changes).length === 0 && wait && task.held_by_run_id === run_id)
+        await tx
+          .kysely<TaskDB>()
+          .updateTable('tasks')
+          .set({ held_request_id: wait.request_id })
+          .where('id', '=', task_id)
+          .execute();
     });
   }
 }

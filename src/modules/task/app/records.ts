@@ -49,7 +49,9 @@ export interface TaskEventRecord {
 type Row<T> = { [K in keyof T]: null extends T[K] ? T[K] | undefined : T[K] };
 
 export type BoardRow = Row<Selectable<TaskDB['boards']>>;
-export type TaskRow = Row<Omit<Selectable<TaskDB['tasks']>, 'settled_run_id' | 'dispatched_run_id' | 'held_by_run_id'>>;
+export type TaskRow = Row<
+  Omit<Selectable<TaskDB['tasks']>, 'settled_run_id' | 'dispatched_run_id' | 'held_by_run_id' | 'held_request_id'>
+>;
 
 /** The record of a row. */
 export function toBoardRecord({

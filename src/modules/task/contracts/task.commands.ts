@@ -27,15 +27,21 @@ export class ApplyRunToTaskCommand extends Command<{ state: TaskState | null; wi
 
 /**
  * While a task's run waits for a person's answer, the task is `BLOCKED`: with a reason, one that is in progress and follows
- * that run becomes so; with null, one that this command has blocked goes back. What a person has blocked or moved stays.
+ * that run becomes so; with null, one that this command has blocked goes back. What a person has blocked or moved stays,
+ * until the run asks something newer.
  * WIP limits stop neither: the agent has been at work all the time. Idempotent; unknown tasks are ignored.
  */
 export class HoldTaskForRunCommand extends Command<void> {
   constructor(
     readonly task_id: string,
     readonly run_id: string,
-    /** For the history: what it waits for, in words for people; null when it goes on. */
-    readonly reason: string | null,
+    /** What it waits for; null when it goes on. */
+    readonly wait: {
+      /** The newest of the requests: ids are in the order of time. */
+      request_id: string;
+      /** For the history, in words for people. */
+      reason: string;
+    } | null,
   ) {
     super();
   }

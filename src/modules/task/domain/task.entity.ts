@@ -33,6 +33,8 @@ export const TaskSchema = defineEntity({
     settled_run_id: p.uuid().nullable(),
     /** The run that has blocked it, as somebody has to answer; null where nobody or a person has. */
     held_by_run_id: p.uuid().nullable(),
+    /** The newest request that the card was blocked for; ids are in the order of time. */
+    held_request_id: p.uuid().nullable(),
     created_by: p.uuid(),
     version: p.integer().version().default(1),
     created_at: p.datetime(3).defaultRaw('now()'),
@@ -123,12 +125,16 @@ export class Task extends TaskSchema.class {
 
   /**
    * While its run waits for a person the card is blocked: of a card in progress, and only of the run that it follows.
-   * What a person has blocked stays so, and what a person has moved meanwhile is not moved back. Says what became different.
+   * What a person has blocked stays so, and what a person has moved meanwhile is not moved back; nor is it blocked again
+   * before the run asks something new. `request_id` is the newest of those that wait, null where none does. Says what
+   * became different.
    */
-  hold(run_id: string, waits: boolean, now: Date): Changes {
+  hold(run_id: string, request_id: string | null, now: Date): Changes {
     if (this.dispatched_run_id !== run_id || this.settled_run_id === run_id) return {};
-    if (!waits) return this.held_by_run_id === run_id ? { state: this.apply('run_goes_on', now) } : {};
+    if (request_id === null) return this.held_by_run_id === run_id ? { state: this.apply('run_goes_on', now) } : {};
+    if (this.held_request_id && request_id <= this.held_request_id) return {};
     if (this.state !== 'IN_PROGRESS') return {};
+    this.held_request_id = request_id;
     const state = this.apply('run_waits', now);
     this.held_by_run_id = run_id;
     return { state };

@@ -36,7 +36,8 @@ export function fail(x: Exchange, failure: SessionFailure): void {
   close(x);
   x.outcome.ending = failure;
   const metadata = { source: SESSION_SOURCE, kind: 'failure', code: failure.code };
-  const data = { message: failure.text, metadata };
+  const { retry_after_seconds } = failure;
+  const data = { message: failure.text, ...(retry_after_seconds !== undefined && { retry_after_seconds }), metadata };
   x.tell({ type: 'error', timestamp: x.now.toISOString(), level: 'error', data });
 }
 

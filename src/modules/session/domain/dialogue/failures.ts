@@ -1,6 +1,7 @@
 import type { SessionFailure, SessionFailureCode } from '../../contracts/dialogue.types.js';
 import { label, record, type Json } from './lenient.js';
 import { MAX_ERROR_TEXT } from './limits.js';
+import { rateLimitOf } from './rate-limit.js';
 import type { AuthMethod } from './state.js';
 
 /** JSON-RPC code of an agent that wants to know who pays. */
@@ -42,4 +43,15 @@ export function authRequired(said: string, methods: readonly AuthMethod[]): Sess
     `The agent wants to be authenticated: ${said}.${offers} Set the variables it reads in its agent type's ` +
       'environment_vars, or grant it credentials, and choose the way by auth_method if it does not find it itself.',
   );
+}
+
+/** What the agent's error means: that its provider takes no more for now, or what else `code` and `what` say. */
+export function failureByError(code: SessionFailureCode, what: string, error: Json): SessionFailure {
+  const said = `${what}: ${errorText(error)}.`;
+  const limit = rateLimitOf(error);
+  if (!limit) return failure(code, said);
+  const { retry_after_seconds: seconds } = limit;
+  if (seconds === null) return failure('session.rate_limited', `${said} Its provider takes no more requests for now.`);
+  const text = `${said} Its provider takes no more requests for ${Math.ceil(seconds)} s.`;
+  return { ...failure('session.rate_limited', text), retry_after_seconds: seconds };
 }

@@ -2,7 +2,7 @@ import type { DialogueOpening, OpenedSession } from '../../contracts/dialogue.ty
 import { agentOf, authMethodsOf, capabilitiesOf, modesOf } from './agent-facts.js';
 import { fail, isReady } from './closing.js';
 import type { Exchange } from './exchange.js';
-import { authRequired, errorText, failure, isAuthRequired } from './failures.js';
+import { authRequired, errorText, failure, failureByError, isAuthRequired } from './failures.js';
 import { count, identifier, record, type Json } from './lenient.js';
 import { INITIALIZE_MS, MAX_ID_BYTES, MODE_MS, OPENING_MS, SETTLE_TIMES } from './limits.js';
 import { modeProblem, requestMode } from './modes.js';
@@ -108,7 +108,7 @@ export function opened(x: Exchange, method: string, result: unknown, error: Json
     }
     return error ? openAnother(x, errorText(error)) : isOpen(x, record(result) ?? {}, method);
   }
-  if (error) return fail(x, failure('session.open_failed', `The agent opened no session: ${errorText(error)}.`));
+  if (error) return fail(x, failureByError('session.open_failed', 'The agent opened no session', error));
   const sessionId = identifier(record(result)?.['sessionId'], MAX_ID_BYTES);
   if (sessionId === null) {
     const text = 'The agent answered session/new without a usable session id: it does not keep to the protocol.';

@@ -1,7 +1,7 @@
 import type { CancelReason, PromptBlock, SessionFailure, TurnUsage } from '../../contracts/dialogue.types.js';
 import { cancelPermissions, close, endTurn, fail, isReady } from './closing.js';
 import type { Exchange } from './exchange.js';
-import { authRequired, errorText, failure, isAuthRequired } from './failures.js';
+import { authRequired, errorText, failure, failureByError, isAuthRequired } from './failures.js';
 import { label, record, type Json } from './lenient.js';
 import { CANCEL_MS, MAX_NAME } from './limits.js';
 import { promptContent } from './prompt-content.js';
@@ -47,9 +47,8 @@ export function prompted(x: Exchange, result: unknown, error: Json | null): void
   const cancelledBy = state.turn!.cancelled_by;
   cancelPermissions(x, 'turn_ended'); // whoever has not asked for the answers until now does not wait for them
   if (error && cancelledBy === null) {
-    const said = errorText(error);
-    if (isAuthRequired(error)) return fail(x, authRequired(said, state.auth_methods));
-    return fail(x, failure('session.prompt_failed', `The agent could not work on the prompt: ${said}.`));
+    if (isAuthRequired(error)) return fail(x, authRequired(errorText(error), state.auth_methods));
+    return fail(x, failureByError('session.prompt_failed', 'The agent could not work on the prompt', error));
   }
   const told = record(result);
   const stopReason = error ? 'cancelled' : label(told?.['stopReason'], MAX_NAME);
