@@ -22,6 +22,7 @@ import { AgentSession, SessionFrame } from './domain/agent-session.entity.js';
 import { PermissionRequest } from './domain/permission-request.entity.js';
 import { Prompt } from './domain/prompt.entity.js';
 import { SessionSettings } from './domain/session-settings.entity.js';
+import { SessionTrialsModule } from './session-trials.module.js';
 
 export const sessionEntities = [AgentSession, SessionFrame, Prompt, PermissionRequest, SessionSettings];
 
@@ -31,6 +32,7 @@ export const sessionEntities = [AgentSession, SessionFrame, Prompt, PermissionRe
  */
 @Global()
 @Module({
+  imports: [SessionTrialsModule],
   controllers: [PromptsController, ApprovalsController, AgentTypeSettingsController, BoardSettingsController],
   providers: [
     ...[AddPromptHandler, ListPromptsHandler, FollowUps],
@@ -39,6 +41,6 @@ export const sessionEntities = [AgentSession, SessionFrame, Prompt, PermissionRe
     ...[DialoguePermissions, DialogueTurns, SessionNews, SessionAutomation, PromptKeeper],
     { provide: AgentDialogues, useClass: SessionDialogues },
   ],
-  exports: [AgentDialogues],
+  exports: [AgentDialogues, SessionTrialsModule],
 })
 export class SessionModule {}
