@@ -4,7 +4,13 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Files that take longest, in this order, which their sizes don't show: begun last, each would have a core to itself. */
 const LONGEST = [
   ...['docker/server-image', 'docker/agent-images', 'docker/agent-disk', 'docker/agent-pause', 'docker/agent-outside'],
-  ...['docker/agent-check', 'docker/agent-usage', 'docker/agent-gate', 'docker/agent-timeouts'],
+  ...[
+    'docker/agent-check',
+    'docker/agent-check-sessions',
+    'docker/agent-usage',
+    'docker/agent-gate',
+    'docker/agent-timeouts',
+  ],
   ...['integration/workspace-life', 'integration/big-board'],
   ...['e2e/api-properties', 'e2e/hosts', 'e2e/budgets', 'e2e/process', 'e2e/process-runtime', 'e2e/wip-limits'],
 ];

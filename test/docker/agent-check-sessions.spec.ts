@@ -54,9 +54,10 @@ describeWithEngine('the check of an agent that speaks the Agent Client Protocol'
   });
 
   it('finds a line that is too long', async () => {
-    const { code, rows } = await checkImage(...prompt({ giant: 34_000_000 }), IMAGE);
+    const { code, rows } = await checkImage(...prompt({ giant: 34_000_000 }), ...withQuirks({ no_load: true }));
     expect(code).toBe(1);
     expect(rows['session.lines']).toMatchObject({ outcome: 'fail', code: 'session.frame_too_long' });
+    expect(rows['session.capabilities']).toMatchObject({ outcome: 'warn', detail: expect.stringContaining('load no') });
   });
 
   it('says so where credentials are wanted, and where it does not end', async () => {

@@ -1,14 +1,13 @@
-import type { FailureCode } from '../../../../common/retries/failure-codes.js';
 import type { TrialFacts } from '../../contracts/trial-dialogues.js';
 import type { CheckRow, CheckTarget, TrialRun, Verdict } from './image-check.types.js';
+import { cancel, loaded, permission, turn } from './turn-rows.js';
+import { unanswered, type Talked } from './unanswered.js';
 
 /** Slower than this people wonder whether anything happens. */
 const SLOW_MS = 10_000;
 const METHOD_NOT_FOUND = -32601;
 /** A line that is longer takes the database and whoever watches a while. */
 const LONG_LINE_BYTES = 4 * 1024 * 1024;
-
-type Talked = TrialRun & { session: TrialFacts };
 
 /** What holds of the Agent Client Protocol, from both runs. Pure. */
 export function sessionRows(target: CheckTarget, whole: TrialRun, stopped: TrialRun | null): CheckRow[] {
@@ -44,20 +43,6 @@ function initialize(run: Talked, target: CheckTarget): Verdict {
   const text = `version ${protocol_version}, ${who}, ${ms} ms after its start`;
   if (failure && !run.session.capabilities) return ['fail', failure.text, failure.code];
   return [ms > SLOW_MS ? 'warn' : 'pass', text];
-}
-
-/** Why a request has no answer: it has ended, it has written what nobody understands, or it is still silent. */
-function unanswered({ exit, session }: Talked, target: CheckTarget, method: string, late: FailureCode): Verdict {
-  const { failure } = session;
-  if (failure) return ['fail', failure.text, failure.code];
-  // Stopped by us where all had been said; else it has ended by itself.
-  if (exit && session.waits_for.includes(method)) {
-    const code = exit.exit_code ?? 'unknown';
-    const oom = exit.oom_killed ? ' It was killed for using more memory than its limit.' : '';
-    return ['fail', `It ended with exit code ${code} before it answered ${method}.${oom}`, 'session.agent_gone'];
-  }
-  const text = `No answer to ${method} within ${target.patience_seconds} s. Look at what it says on stderr, or give it more time.`;
-  return ['fail', text, late];
 }
 
 function noise({ noise: { lines: count, example } }: TrialFacts): Verdict {
@@ -120,46 +105,4 @@ function unknownMethod({ session, exit }: Talked): Verdict {
   if (said.code === METHOD_NOT_FOUND) return ['pass', `with ${METHOD_NOT_FOUND}, after ${said.ms} ms`];
   if (said.code === null) return ['warn', 'It answered as if there were such a method. Answer with the error -32601.'];
   return ['warn', `with ${said.code} and not ${METHOD_NOT_FOUND}, after ${said.ms} ms`];
-}
-
-function turn(run: Talked, target: CheckTarget): Verdict {
-  const { session, failure, turn: ended } = run.session;
-  if (target.session.prompt === null) return ['skip', 'Nobody asked for one.'];
-  if (!session) return ['skip', 'It has no session.'];
-  const tokens = ended?.tokens == null ? '' : `, ${ended.tokens} tokens`;
-  if (ended && !(failure && ended.stop_reason === null))
-    return ['pass', `${ended.stop_reason ?? 'no reason'} after ${ended.ms} ms${tokens}`];
-  return unanswered(run, target, 'session/prompt', 'agent.timeout');
-}
-
-function permission({ permissions }: TrialFacts, { session: { prompt, answer } }: CheckTarget): Verdict {
-  if (prompt === null) return ['skip', 'Nobody asked for a turn.'];
-  const [first] = permissions;
-  if (!first) return ['skip', 'It asked for none.'];
-  const { title, options, option_id, resumed_ms } = first;
-  const about = `${permissions.length} asked, such as "${title ?? 'without a title'}" (${options.join(', ')})`;
-  const said = option_id === null ? `cancelled, as it offers nothing to ${answer}` : `answered ${option_id}`;
-  if (resumed_ms === null) return ['warn', `${about}; ${said}, and nothing came after that`];
-  return ['pass', `${about}; ${said}, it went on after ${resumed_ms} ms`];
-}
-
-function cancel({ session: { cancel: ended, turn: before, failure } }: Talked, target: CheckTarget): Verdict {
-  if (target.session.prompt === null || !before) return ['skip', 'There was no turn to cancel.'];
-  if (failure) return ['fail', failure.text, failure.code];
-  if (!ended) return ['skip', 'The turn was over before it could be cancelled, or there was no time left.'];
-  const text = `${ended.stop_reason ?? 'no reason'} after ${ended.ms} ms`;
-  return ended.stop_reason === 'cancelled' ? ['pass', text] : ['warn', `${text}, where "cancelled" is the reason`];
-}
-
-function loaded(first: TrialFacts, second: TrialFacts | null, { session: { prompt } }: CheckTarget): Verdict {
-  const { session, capabilities: can } = first;
-  if (!session) return ['skip', 'There is no session to load.'];
-  if (!can!.load && !can!.resume) return ['skip', 'It says that it can not.'];
-  if (!second) return ['skip', 'It was not started again.'];
-  if (second.session && second.session.how !== 'new')
-    return ['pass', `${second.session.how} after ${second.session.ms} ms`];
-  const why = second.not_loaded ?? second.failure?.text ?? 'It did not answer in time.';
-  // Many keep a session from its first turn on.
-  if (prompt === null || !first.turn) return ['skip', `${why} Nothing had been said in it: try it with a prompt.`];
-  return second.failure ? ['fail', why, second.failure.code] : ['warn', why];
 }

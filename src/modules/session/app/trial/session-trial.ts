@@ -23,6 +23,8 @@ export class SessionTrial implements TrialDialogue {
   private stage: Stage = 'opening';
   private pieces: Buffer[] = [];
   private stageAt = 0;
+  /** There was a line that is too long to be taken in. */
+  private hasGivenUp = false;
   private cancelledAt: number | null = null;
 
   constructor(
@@ -51,9 +53,9 @@ export class SessionTrial implements TrialDialogue {
   }
 
   private event(heard: Heard, at: number): DialogueEvent[] {
-    // What follows is the rest of a line that was given up.
-    if (this.facts.failure?.code === 'session.frame_too_long') return [];
+    if (this.hasGivenUp) return []; // the rest of that line
     if ('line' in heard) return this.observer.line(heard.line, at) ? [{ type: 'line', text: heard.line }] : [];
+    this.hasGivenUp = true;
     this.observer.tooLong(heard.too_long);
     return [{ type: 'too_long', bytes: heard.too_long }];
   }
