@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildTestAgentImage } from '../../scripts/lib/image/test-agent.mjs';
 import { AgentBench, node } from '../support/agents.js';
 import { docker } from '../support/containers.js';
-import { checkImage as check, type CheckedRow } from '../support/image-check.js';
+import { checkImage as check, checksDirectory, type CheckedRow } from '../support/image-check.js';
 import { describeWithEngine } from './engine.js';
 
 const IMAGE = 'kandev/demo-agent:latest';
@@ -49,7 +49,7 @@ describeWithEngine('the check of an image', () => {
 
     it('leaves nothing behind', async () => {
       const left = await docker.listContainers({ all: true, filters: { label: ['kandev.agent_id'] } });
-      expect(left.filter(({ Labels }) => Labels['kandev.home_path']?.includes('kandev-check-'))).toEqual([]);
+      expect(left.filter(({ Labels }) => Labels['kandev.home_path']?.startsWith(checksDirectory))).toEqual([]);
     });
   });
 

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -11,11 +13,17 @@ export interface CheckedRow {
 
 const CHECK = join(import.meta.dirname, '../../dist/src/agent-check.js');
 
+/** Where the checks of this process have their homes, and others have none. */
+export const checksDirectory = mkdtempSync(join(tmpdir(), 'kandev-checks-'));
+chmodSync(checksDirectory, 0o711); // the agents' user passes through it
+process.once('exit', () => rmSync(checksDirectory, { recursive: true, force: true }));
+
 /** What `agent-check` says of an image: its exit code, and its rows by name. */
 export async function checkImage(
   ...args: string[]
 ): Promise<{ code: number; rows: Record<string, CheckedRow>; errors: string }> {
-  const ended = await promisify(execFile)(process.execPath, [CHECK, '--json', ...args]).then(
+  const env = { ...process.env, TMPDIR: checksDirectory };
+  const ended = await promisify(execFile)(process.execPath, [CHECK, '--json', ...args], { env }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (error: { code: number; stdout: string; stderr: string }) => error,
   );

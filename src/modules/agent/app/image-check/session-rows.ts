@@ -74,8 +74,10 @@ function capabilities({ capabilities: can }: TrialFacts): Verdict {
   return ['warn', `${text}. Each follow-up begins a new session that knows nothing of the one before.`];
 }
 
-function authMethods({ auth_methods: methods }: TrialFacts): Verdict {
-  if (methods.length === 0) return ['pass', 'it names no way'];
+function authMethods({ auth_methods: methods, failure }: TrialFacts): Verdict {
+  if (methods.length === 0 && failure?.code === 'session.auth_required')
+    return ['warn', 'It names no way, but wants one. People have to find it in its own documents.'];
+  if (methods.length === 0) return ['pass', 'it names none, and asked for none'];
   const ways = methods.map(({ id, variables }) => id + (variables.length > 0 ? ` (${variables.join(', ')})` : ''));
   return ['pass', ways.join(', ')];
 }
