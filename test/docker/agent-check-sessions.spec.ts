@@ -70,10 +70,10 @@ describeWithEngine('the check of an agent that speaks the Agent Client Protocol'
   });
 
   it.each([
-    ['session.initialize_timeout', { never: true }],
-    ['session.agent_gone', { exit: 3 }],
-  ])('finds out why initialize fails with %s', async (failure, initialize) => {
-    const { code, rows } = await checkImage('--seconds', '3', ...withQuirks({ on: { initialize } }));
+    ['session.initialize_timeout', '3', { never: true }],
+    ['session.agent_gone', '60', { exit: 3 }],
+  ])('finds out why initialize fails with %s', async (failure, seconds, initialize) => {
+    const { code, rows } = await checkImage('--seconds', seconds, ...withQuirks({ on: { initialize } }));
     expect(code).toBe(1);
     expect(rows['session.initialize']).toMatchObject({ outcome: 'fail', code: failure });
   });

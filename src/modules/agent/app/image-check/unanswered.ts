@@ -15,6 +15,6 @@ export function unanswered({ exit, session }: Talked, target: CheckTarget, metho
     const oom = exit.oom_killed ? ' It was killed for using more memory than its limit.' : '';
     return ['fail', `It ended with exit code ${code} before it answered ${method}.${oom}`, 'session.agent_gone'];
   }
-  const text = `No answer to ${method} within ${target.patience_seconds} s. Look at what it says on stderr, or give it more time.`;
+  const text = `No answer to ${method} by ${target.patience_seconds} s after its start. Look at what it says on stderr, or give it more time.`;
   return ['fail', text, late];
 }
