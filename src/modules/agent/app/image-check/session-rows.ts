@@ -99,9 +99,9 @@ function opened(run: Talked, target: CheckTarget): Verdict {
   );
 }
 
-function unknownMethod({ session, exit }: Talked): Verdict {
-  const { unknown_method: said, waits_for } = session;
-  if (!said && exit && exit.exit_code !== 0 && waits_for.length > 0)
+function unknownMethod({ session: { unknown_method: said }, exit, stop_ms }: Talked): Verdict {
+  const hasEnded = exit !== null && stop_ms === null; // by itself
+  if (!said && hasEnded)
     return ['fail', `It ended with exit code ${exit.exit_code ?? 'unknown'}.`, 'session.agent_gone'];
   if (!said) return ['warn', 'No answer: whoever asks waits for ever. Answer with the error -32601.'];
   if (said.code === METHOD_NOT_FOUND) return ['pass', `with ${METHOD_NOT_FOUND}, after ${said.ms} ms`];

@@ -6,11 +6,15 @@ import type { CheckTarget, TrialRun, Verdict } from './image-check.types.js';
 export type Talked = TrialRun & { session: TrialFacts };
 
 /** Why a request has no answer: it has ended, it has written what nobody understands, or it is still silent. */
-export function unanswered({ exit, session }: Talked, target: CheckTarget, method: string, late: FailureCode): Verdict {
+export function unanswered(
+  { exit, stop_ms, session }: Talked,
+  target: CheckTarget,
+  method: string,
+  late: FailureCode,
+): Verdict {
   const { failure } = session;
   if (failure) return ['fail', failure.text, failure.code];
-  // Stopped by us where all had been said; else it has ended by itself.
-  if (exit && session.waits_for.includes(method)) {
+  if (exit && stop_ms === null && session.waits_for.includes(method)) {
     const code = exit.exit_code ?? 'unknown';
     const oom = exit.oom_killed ? ' It was killed for using more memory than its limit.' : '';
     return ['fail', `It ended with exit code ${code} before it answered ${method}.${oom}`, 'session.agent_gone'];
