@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { afterAll } from 'vitest';
 
 export interface CheckedRow {
   check: string;
@@ -16,7 +17,7 @@ const CHECK = join(import.meta.dirname, '../../dist/src/agent-check.js');
 /** Where the checks of this process have their homes, and others have none. */
 export const checksDirectory = mkdtempSync(join(tmpdir(), 'kandev-checks-'));
 chmodSync(checksDirectory, 0o711); // the agents' user passes through it
-process.once('exit', () => rmSync(checksDirectory, { recursive: true, force: true }));
+afterAll(() => rmSync(checksDirectory, { recursive: true, force: true }));
 
 /** What `agent-check` says of an image: its exit code, and its rows by name. */
 export async function checkImage(
