@@ -7,6 +7,8 @@ const LONGEST = [
   ...[
     'docker/real-agents-server',
     'docker/agent-check',
+    'docker/agent-check-sessions',
+    'e2e/session-quirks',
     'docker/agent-usage',
     'docker/agent-gate',
     'docker/agent-timeouts',

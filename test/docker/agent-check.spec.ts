@@ -1,28 +1,10 @@
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildTestAgentImage } from '../../scripts/lib/image/test-agent.mjs';
 import { AgentBench, node } from '../support/agents.js';
 import { docker } from '../support/containers.js';
+import { checkImage as check, checksDirectory, type CheckedRow } from '../support/image-check.js';
 import { describeWithEngine } from './engine.js';
-
-interface Row {
-  check: string;
-  outcome: string;
-  detail: string;
-}
-
-const CHECK = join(import.meta.dirname, '../../dist/src/agent-check.js');
-
-/** What the command says of an image: its exit code, and its rows by name. */
-async function check(...args: string[]): Promise<{ code: number; rows: Record<string, Row>; errors: string }> {
-  const ended = await promisify(execFile)(process.execPath, [CHECK, '--json', ...args]).then(
-    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    (error: { code: number; stdout: string; stderr: string }) => error,
-  );
-  const rows = ended.stdout === '' ? [] : (JSON.parse(ended.stdout) as Row[]);
-  return { code: ended.code, rows: Object.fromEntries(rows.map((row) => [row.check, row])), errors: ended.stderr };
-}
 
 const IMAGE = 'kandev/demo-agent:latest';
 
@@ -67,7 +49,7 @@ describeWithEngine('the check of an image', () => {
 
     it('leaves nothing behind', async () => {
       const left = await docker.listContainers({ all: true, filters: { label: ['kandev.agent_id'] } });
-      expect(left.filter(({ Labels }) => Labels['kandev.home_path']?.includes('kandev-check-'))).toEqual([]);
+      expect(left.filter(({ Labels }) => Labels['kandev.home_path']?.startsWith(checksDirectory))).toEqual([]);
     });
   });
 
@@ -75,6 +57,7 @@ describeWithEngine('the check of an image', () => {
     let bench: AgentBench;
 
     beforeAll(async () => {
+      await buildTestAgentImage(join(import.meta.dirname, '../..'));
       bench = await AgentBench.open();
     });
 
@@ -92,14 +75,49 @@ describeWithEngine('the check of an image', () => {
     it('says the same of a registered agent type', async () => {
       const { status, body } = await bench.admin.post(`/agent-types/${await typeId({})}/probe`);
       expect(status).toBe(200);
-      expect(body).toMatchObject({ image_name: IMAGE, ok: true });
+      expect(body).toMatchObject({ image_name: IMAGE, ok: true, session: null });
+    });
+
+    it('says what an agent can that speaks the Agent Client Protocol', async () => {
+      const id = await typeId({ docker_image: 'kandev/test-agent', protocol: 'agent-client-protocol' });
+      const { body } = await bench.admin.post(`/agent-types/${id}/probe`);
+      expect(body).toMatchObject({
+        ok: true,
+        session: {
+          initialize_ms: expect.any(Number),
+          protocol_version: 1,
+          agent: { name: 'Test agent', version: '1.0.0' },
+          capabilities: { load: true, resume: false, list: true, image: true, audio: false, embedded_context: true },
+          ...{ auth_methods: [], failure: null, noise: { lines: 0, example: null } },
+          opened: { ms: expect.any(Number), modes: ['default', 'auto'] },
+        },
+      });
+    });
+
+    it('authenticates in the way that its settings say, and says why that fails', async () => {
+      const environment_vars = { TEST_AGENT_QUIRKS: '{"auth_required":true}' };
+      const id = await typeId({
+        docker_image: 'kandev/test-agent',
+        protocol: 'agent-client-protocol',
+        environment_vars,
+      });
+      const settings = { quirks: { auth_method: 'key' } };
+      expect((await bench.admin.put(`/agent-types/${id}/session-settings`, settings)).status).toBe(200);
+      const { body } = await bench.admin.post(`/agent-types/${id}/probe`);
+      expect(body).toMatchObject({
+        session: {
+          opened: null,
+          failure: { code: 'session.auth_required' },
+          auth_methods: [{ id: 'key', name: 'Key' }],
+        },
+      });
     });
 
     it('gives the trial no secret of the host', async () => {
       const command = node(`
         console.log(JSON.stringify({ type: 'result', data: { status: process.env.TOKEN === 'not-given' ? 'completed' : 'failed' } }))`);
       const id = await typeId({ command, environment_vars: { TOKEN: '${GITHUB_TOKEN}' } });
-      const { body } = await bench.admin.post<{ checks: Row[] }>(`/agent-types/${id}/probe`);
+      const { body } = await bench.admin.post<{ checks: CheckedRow[] }>(`/agent-types/${id}/probe`);
       const finish = body.checks.find((row) => row.check === 'finish.result');
       expect(finish?.detail).toContain('result completed');
     });

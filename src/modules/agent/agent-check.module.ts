@@ -1,4 +1,4 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { ConfigModule } from '../../common/config/config.module.js';
 import type { Config } from '../../common/config/config.js';
 import { ImageCheck } from './app/image-check/image-check.js';
@@ -7,8 +7,10 @@ import { runtimeProviders } from './infra/runtime-providers.js';
 /** What it takes to check an image on a machine without a server: the same runtime, no database. */
 @Module({})
 export class AgentCheckModule {
-  static with(config: Config): DynamicModule {
-    const imports = [ConfigModule.forRoot(config)];
-    return { module: AgentCheckModule, imports, providers: [...runtimeProviders, ImageCheck] };
+  /** `dialogues` is the module that has the `TrialDialogues`; without one there is the runtime alone. */
+  static with(config: Config, dialogues?: Type): DynamicModule {
+    const imports = [ConfigModule.forRoot(config), ...(dialogues ? [dialogues] : [])];
+    const providers = [...runtimeProviders, ...(dialogues ? [ImageCheck] : [])];
+    return { module: AgentCheckModule, imports, providers };
   }
 }

@@ -27,6 +27,7 @@ import { KeptFrame } from './domain/kept-frame.entity.js';
 import { PermissionRequest } from './domain/permission-request.entity.js';
 import { Prompt } from './domain/prompt.entity.js';
 import { SessionSettings } from './domain/session-settings.entity.js';
+import { SessionTrialsModule } from './session-trials.module.js';
 
 export const sessionEntities = [AgentSession, SessionFrame, KeptFrame, Prompt, PermissionRequest, SessionSettings];
 
@@ -36,6 +37,7 @@ export const sessionEntities = [AgentSession, SessionFrame, KeptFrame, Prompt, P
  */
 @Global()
 @Module({
+  imports: [SessionTrialsModule],
   controllers: [
     ...[PromptsController, ApprovalsController, KeptFramesController],
     ...[AgentTypeSettingsController, BoardSettingsController],
@@ -48,6 +50,6 @@ export const sessionEntities = [AgentSession, SessionFrame, KeptFrame, Prompt, P
     ...[DialoguePermissions, DialogueTurns, SessionNews, SessionAutomation, PromptKeeper],
     { provide: AgentDialogues, useClass: SessionDialogues },
   ],
-  exports: [AgentDialogues],
+  exports: [AgentDialogues, SessionTrialsModule],
 })
 export class SessionModule {}

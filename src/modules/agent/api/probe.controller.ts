@@ -22,7 +22,9 @@ export class ProbeController {
     summary: 'Run an agent type’s image against the container contract (administrators)',
     description:
       'Runs it twice, confined as every agent is, with an empty workspace and without a network or secrets: once to ' +
-      'its end, once to stop it. The answer comes when that is done, within two minutes once the image is on the host.',
+      'its end, once to stop it. Of an agent that speaks the Agent Client Protocol `session` has what it says of itself: it ' +
+      'is asked for a session, and in the second run to load it, but sent no prompt. The answer comes when that is done, ' +
+      'within two and a half minutes once the image is on the host.',
   })
   @ApiOkResponse({ type: ProbeReportDto, description: 'What holds and what does not.' })
   @ApiProblems(

@@ -1,5 +1,6 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { CHECK_OUTCOMES, type CheckOutcome } from '../app/image-check/image-check.types.js';
+import { ProbedSessionDto } from './probed-session.dto.js';
 
 /** A promise of the container contract, and whether it holds. */
 @ApiSchema({ name: 'ContractCheck' })
@@ -18,6 +19,10 @@ export class ContractCheckDto {
   /** What was seen and, where it fails, what to do. */
   @ApiProperty({ example: 'after 41 ms, exit code 143' })
   detail: string;
+
+  /** What a run would fail with, where a run would fail by this; else null. */
+  @ApiProperty({ nullable: true, type: String, example: null })
+  code: string | null;
 }
 
 @ApiSchema({ name: 'ProbeReport' })
@@ -31,4 +36,8 @@ export class ProbeReportDto {
 
   @ApiProperty({ type: [ContractCheckDto] })
   checks: ContractCheckDto[];
+
+  /** Of an agent type with the protocol `agent-client-protocol` whose agent could be started; else null. */
+  @ApiProperty({ type: ProbedSessionDto, nullable: true })
+  session: ProbedSessionDto | null;
 }

@@ -3,6 +3,7 @@ import type { Actor } from '../../../common/auth/actor.js';
 import { Command } from '../../../common/bus/contracts.js';
 import { DomainError, notFound } from '../../../common/errors/domain-error.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
+import { TrialDialogues, type TrialFacts, type TrialQuirks } from '../contracts/trial-dialogues.js';
 import { AgentType } from '../domain/agent-type.entity.js';
 import { resolveVariables } from '../domain/environment.js';
 import { AttemptFailure } from '../domain/outcome.js';
@@ -20,6 +21,18 @@ export interface ProbeReport {
   /** Nothing failed. */
   ok: boolean;
   checks: CheckRow[];
+  /** Of an agent that speaks the Agent Client Protocol and was started; else null. */
+  session: ProbedSession | null;
+}
+
+/** What such an agent says of itself. Times are in milliseconds. */
+export interface ProbedSession extends Pick<
+  TrialFacts,
+  'initialize_ms' | 'protocol_version' | 'agent' | 'capabilities' | 'auth_methods' | 'failure' | 'noise'
+> {
+  /** Null where no session was opened. */
+  opened: { ms: number; modes: string[] } | null;
+  longest_line_bytes: number;
 }
 
 /**
@@ -45,6 +58,7 @@ export class ProbeAgentTypeHandler implements ICommandHandler<ProbeAgentTypeComm
   constructor(
     private readonly transactions: Transactions,
     private readonly imageCheck: ImageCheck,
+    private readonly dialogues: TrialDialogues,
   ) {}
 
   async execute({ actor, type_id }: ProbeAgentTypeCommand): Promise<ProbeReport> {
@@ -60,9 +74,11 @@ export class ProbeAgentTypeHandler implements ICommandHandler<ProbeAgentTypeComm
     }
     this.running = true;
     try {
-      const checks = await this.imageCheck.check(targetOf(type), () => undefined, AbortSignal.timeout(DEADLINE_MS));
+      const target = targetOf(type, await this.dialogues.quirksOf(type.name));
+      const report = await this.imageCheck.check(target, () => undefined, AbortSignal.timeout(DEADLINE_MS));
+      const { checks, session } = report;
       const ok = checks.every(({ outcome }) => outcome !== 'fail');
-      return { image_name: type.imageName(), ok, checks };
+      return { image_name: type.imageName(), ok, checks, session: session && probed(session) };
     } catch (error) {
       if (error instanceof AttemptFailure) throw new DomainError('unavailable', 'engine.unavailable', error.message);
       throw error;
@@ -72,7 +88,16 @@ export class ProbeAgentTypeHandler implements ICommandHandler<ProbeAgentTypeComm
   }
 }
 
-function targetOf(type: AgentType): CheckTarget {
+function probed({ session, ...facts }: TrialFacts): ProbedSession {
+  const { initialize_ms, protocol_version, agent, capabilities, auth_methods, failure, noise } = facts;
+  return {
+    ...{ initialize_ms, protocol_version, agent, capabilities, auth_methods, failure, noise },
+    opened: session && { ms: session.ms, modes: session.modes },
+    longest_line_bytes: facts.longest_line_bytes,
+  };
+}
+
+function targetOf(type: AgentType, quirks: TrialQuirks): CheckTarget {
   return {
     image_name: type.imageName(),
     command: type.command ?? null,
@@ -80,5 +105,7 @@ function targetOf(type: AgentType): CheckTarget {
     environment: resolveVariables(type.environment_vars ?? {}, () => 'not-given'),
     limits: type.default_resources,
     patience_seconds: PATIENCE_SECONDS,
+    network: 'none',
+    session: { quirks, prompt: null, answer: 'deny' }, // a turn would cost somebody's money
   };
 }

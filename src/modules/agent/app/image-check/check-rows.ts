@@ -1,5 +1,6 @@
 import { sumOf } from './sum-of.js';
-import type { CheckEvidence, CheckOutcome, CheckRow, TrialRun } from './image-check.types.js';
+import { sessionRows } from './session-rows.js';
+import type { CheckEvidence, CheckRow, TrialRun, Verdict } from './image-check.types.js';
 
 const SIGKILLED = 137;
 /** Slower than this people wonder whether anything happens. */
@@ -8,8 +9,8 @@ const SLOW_START_MS = 5_000;
 /** The table of what holds, from what was seen. Pure. */
 export function checkRows(evidence: CheckEvidence): CheckRow[] {
   const rows: CheckRow[] = [];
-  const add = (check: string, promise: string, [outcome, detail]: Verdict): void => {
-    rows.push({ check, promise, outcome, detail });
+  const add = (check: string, promise: string, [outcome, detail, code]: Verdict): void => {
+    rows.push({ check, promise, outcome, detail, code: code ?? null });
   };
   const { target, image, whole, stopped } = evidence;
   add('image.present', 'The image is there, or can be pulled', imageThere(evidence));
@@ -18,20 +19,23 @@ export function checkRows(evidence: CheckEvidence): CheckRow[] {
   add('image.user', 'It names a user that is not root', user(image.user));
   add('image.labels', 'Labels tell its name and version', labels(image.labels));
   if (!whole) return rows;
-  add('start.confined', 'It starts as a stranger: no root, no capability, read-only root, no network', confined(whole));
+  const network = target.network === 'none' ? ', no network' : '';
+  add('start.confined', `It starts as a stranger: no root, no capability, read-only root${network}`, confined(whole));
   add('start.begun', 'Its command can be executed', begun(whole));
   if (!whole.begun) return rows;
   add('root.read_only', 'It survives a root that can not be written', readOnly(whole));
-  add('output.first', 'It says something soon', first(target.protocol, whole));
-  add('output.messages', 'What it says are messages', messages(evidence, whole));
-  add('finish.result', 'It ends by itself, with a result', finish(evidence, whole));
+  if (whole.session) rows.push(...sessionRows(target, whole, stopped));
+  else {
+    add('output.first', 'It says something soon', first(whole));
+    add('output.messages', 'What it says are messages', messages(whole));
+    add('finish.result', 'It ends by itself, with a result', finish(evidence, whole));
+  }
   add('memory.peak', 'It lives within its memory', memory(evidence, whole));
   if (stopped) add('stop.sigterm', 'It ends on SIGTERM', sigterm(stopped));
-  add('network.none', 'It gets by without a network', withoutNetwork(target.protocol, whole));
+  if (target.network === 'none')
+    add('network.none', 'It gets by without a network', withoutNetwork(target.protocol, whole));
   return rows;
 }
-
-type Verdict = [CheckOutcome, string];
 
 function imageThere({ image, image_error, image_digest, target }: CheckEvidence): Verdict {
   if (!image) return ['fail', image_error ?? `There is no image ${target.image_name}.`];
@@ -74,30 +78,25 @@ function readOnly({ output }: TrialRun): Verdict {
   return ['warn', `It said: ${complaint}. Writable are /workspace, $HOME, /tmp and /run/kandev.`];
 }
 
-function first(protocol: string | null, { first_output_ms: ms }: TrialRun): Verdict {
-  if (ms === null && protocol === 'agent-client-protocol') return ['skip', 'It waits for its client.'];
+function first({ first_output_ms: ms }: TrialRun): Verdict {
   if (ms === null) return ['warn', 'It said nothing at all: nobody could tell whether it works.'];
   return ms <= SLOW_START_MS ? ['pass', `after ${ms} ms`] : ['warn', `after ${(ms / 1000).toFixed(1)} s`];
 }
 
-function messages({ target }: CheckEvidence, { output }: TrialRun): Verdict {
+function messages({ output }: TrialRun): Verdict {
   const { stdout_lines, stderr_lines, broken, broken_example, json_rpc } = output;
   const count = sumOf(output.messages);
   const kinds = Object.entries(output.messages).map(([type, n]) => `${n} ${type}`);
-  if (target.protocol === 'agent-client-protocol') {
-    if (stdout_lines === 0) return ['skip', 'It waits for its client, as its protocol wants.'];
-    if (json_rpc === stdout_lines) return ['pass', `${json_rpc} of its protocol`];
-    return ['warn', `${stdout_lines - json_rpc} of ${stdout_lines} lines on stdout are none of its protocol.`];
-  }
   if (broken > 0) return ['fail', `${broken} lines look like messages and are none, such as: ${broken_example ?? ''}`];
   const rest = `${stdout_lines - count} other lines on stdout and ${stderr_lines} on stderr become log messages`;
+  if (count === 0 && json_rpc > 0)
+    return ['warn', `None; ${json_rpc} lines are JSON-RPC. Is its protocol agent-client-protocol?`];
   if (count === 0) return ['warn', `None; ${rest}. People see text, but no progress and no result.`];
   return ['pass', `${kinds.join(', ')}; ${rest}`];
 }
 
 function finish({ target }: CheckEvidence, { output, exit }: TrialRun): Verdict {
   const code = exit?.exit_code ?? null;
-  if (target.protocol === 'agent-client-protocol') return ['skip', 'It ends when its client does.'];
   if (exit === null) return ['fail', `It had not ended after ${target.patience_seconds} s.`];
   if (exit.oom_killed && code !== 0) return ['fail', 'It was killed for using more memory than its limit.'];
   if (output.result_status !== null) return ['pass', `result ${output.result_status}, exit code ${code ?? 'unknown'}`];

@@ -1,4 +1,6 @@
-import type { Protocol, ResourceLimits } from '../../contracts/agent.types.js';
+import type { NetworkMode, Protocol, ResourceLimits } from '../../contracts/agent.types.js';
+import type { FailureCode } from '../../../../common/retries/failure-codes.js';
+import type { TrialFacts, TrialQuirks } from '../../contracts/trial-dialogues.js';
 import type { ImageFacts } from '../../domain/image-facts.js';
 import type { Exit } from '../../domain/outcome.js';
 
@@ -15,6 +17,18 @@ export interface CheckRow {
   outcome: CheckOutcome;
   /** What was seen and, where it fails, what to do. */
   detail: string;
+  /** What a run would fail with, where a run would fail by this; else null. */
+  code: FailureCode | null;
+}
+
+/** Of a row: outcome, detail, code. */
+export type Verdict = [outcome: CheckOutcome, detail: string, code?: FailureCode];
+
+/** What a check has found out. */
+export interface ImageReport {
+  checks: CheckRow[];
+  /** Of an agent that speaks the Agent Client Protocol and was started; else null. */
+  session: TrialFacts | null;
 }
 
 /** What is to be checked. */
@@ -27,6 +41,17 @@ export interface CheckTarget {
   limits: ResourceLimits;
   /** How long it may take to finish by itself, in seconds. */
   patience_seconds: number;
+  network: Extract<NetworkMode, 'none' | 'open'>;
+  /** How to talk to one that speaks the Agent Client Protocol. */
+  session: SessionTarget;
+}
+
+export interface SessionTarget {
+  quirks: TrialQuirks;
+  /** A turn with this prompt; null: none. */
+  prompt: string | null;
+  /** What permission requests of it are answered. */
+  answer: 'allow' | 'deny';
 }
 
 /** How one run of the image went. */
@@ -45,6 +70,8 @@ export interface TrialRun {
   /** From SIGTERM to its end; null where nobody sent one. */
   stop_ms: number | null;
   memory_peak_bytes: number | null;
+  /** The dialogue with it, where its protocol has one. */
+  session: TrialFacts | null;
 }
 
 /** What an agent wrote, judged line by line. */
