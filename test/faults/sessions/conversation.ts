@@ -1,31 +1,22 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer } from '../../support/api-client.js';
+import type { TestUser } from '../../support/test-user.js';
 import { until } from '../../support/until.js';
-import type { SessionTrial } from './trial.js';
 import type { Frame } from './notes.js';
+import type { Plan } from './recipe.js';
 import type { Facts } from './verdict.js';
 
-export type Step = Record<string, unknown>;
-
-/** What an agent is asked for besides its task, and when. */
-export interface Asked {
-  text: string;
-  interrupt?: boolean;
-  when: 'at once' | 'in the turn' | 'after the run';
-}
-
-/** What is said in a conversation. */
-export interface Plan {
-  /** What the agent does: its n-th prompt plays the n-th script. */
-  scripts: Step[][];
-  quirks?: Step;
-  mode_id?: string;
-  auth_method?: string;
-  asked?: Asked[];
-  /** Nobody answers its permission requests, but the scenario itself. */
-  is_unanswered?: boolean;
-  runtime?: 'docker';
+/** What a conversation needs of the trial that it is a part of. */
+export interface Stage {
+  readonly admin: TestUser;
+  readonly server: { readonly place: { readonly home: string } };
+  /** Nothing more is wanted. */
+  readonly isClosed: boolean;
+  rows<T extends object>(sql: string, parameters: unknown[]): Promise<T[]>;
+  sure<T>(statuses: readonly number[], ask: () => Promise<Answer<T>>): Promise<Answer<T>>;
+  stream(taskId: string): Promise<Facts['messages']>;
 }
 
 const LIMIT_MS = 240_000; // of a wait over some kills, on the slowest machine
@@ -38,7 +29,7 @@ export class Conversation {
   readonly over: Promise<void>;
 
   constructor(
-    readonly trial: SessionTrial,
+    private readonly trial: Stage,
     readonly plan: Plan,
     readonly task_id: string,
     private readonly home: string,
@@ -93,13 +84,8 @@ export class Conversation {
   }
 
   private async drive(): Promise<void> {
-    const answering = this.plan.is_unanswered ? undefined : this.answer();
-    try {
-      await this.ask();
-    } finally {
-      this.isOver = true;
-    }
-    await answering;
+    const asking = this.ask().finally(() => (this.isOver = true));
+    await Promise.all([asking, this.plan.is_unanswered ? undefined : this.answer()]);
   }
 
   private async ask(): Promise<void> {
@@ -135,7 +121,7 @@ export class Conversation {
   }
 
   private async answer(): Promise<void> {
-    for (; !this.isOver; await sleep(LOOK_MS)) {
+    for (; !this.isOver && !this.trial.isClosed; await sleep(LOOK_MS)) {
       for (const { id, options } of await this.pending()) {
         const { option_id } = options[Math.floor(Math.random() * options.length)]!;
         await this.trial.sure([200, 409], () => this.trial.admin.post(`/orchestrator/approvals/${id}`, { option_id }));

@@ -1,6 +1,27 @@
 import { join } from 'node:path';
 import { bundleTestAgent } from '../../../scripts/lib/image/test-agent.mjs';
-import type { Plan } from './conversation.js';
+
+export type Step = Record<string, unknown>;
+
+/** What an agent is asked for besides its task, and when. */
+export interface Asked {
+  text: string;
+  interrupt?: boolean;
+  when: 'at once' | 'in the turn' | 'after the run';
+}
+
+/** What is said in a conversation. */
+export interface Plan {
+  /** What the agent does: its n-th prompt plays the n-th script. */
+  scripts: Step[][];
+  quirks?: Step;
+  mode_id?: string;
+  auth_method?: string;
+  asked?: Asked[];
+  /** Nobody answers its permission requests, but the scenario itself. */
+  is_unanswered?: boolean;
+  runtime?: 'docker';
+}
 
 const ROOT = join(import.meta.dirname, '../../..');
 /** Where the notes of an agent in a container are to be read: its home, as its task's directory has it. */

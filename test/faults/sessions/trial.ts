@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import Dockerode from 'dockerode';
 import pg from 'pg';
 import type { Answer } from '../../support/api-client.js';
@@ -7,8 +8,8 @@ import { until } from '../../support/until.js';
 import { clearAway } from '../dispatch/clear-away.js';
 import { ServerProcess } from '../stream/server-process.js';
 import type { World } from '../stream/world.js';
-import { Conversation, type Plan } from './conversation.js';
-import { agentTypeOf, HOME_IN_CONTAINER, settingsOf } from './recipe.js';
+import { Conversation, type Stage } from './conversation.js';
+import { agentTypeOf, HOME_IN_CONTAINER, settingsOf, type Plan } from './recipe.js';
 import { judge, type Facts, type Finding } from './verdict.js';
 
 const LIMIT_MS = 120_000; // of every wait, on the slowest machine
@@ -16,7 +17,7 @@ const LIMIT_MS = 120_000; // of every wait, on the slowest machine
 const LIFE_MS = 15_000;
 
 /** A server that is killed again and again, and conversations that go on meanwhile. */
-export class SessionTrial {
+export class SessionTrial implements Stage {
   readonly server: ServerProcess;
   readonly conversations: Conversation[] = [];
   admin!: TestUser;
@@ -55,17 +56,16 @@ export class SessionTrial {
   }
 
   /** Asks until there is one of these answers: the server may be dead, or about to die. */
-  sure<T>(statuses: readonly number[], ask: () => Promise<Answer<T>>): Promise<Answer<T>> {
-    return until(
-      `an answer of ${statuses.join(' or ')}`,
-      async () => {
-        if (this.isClosed) throw new Error('the trial is over');
-        const answer = await ask();
-        if (statuses.includes(answer.status)) return answer;
-        throw new Error(`${answer.status}: ${JSON.stringify(answer.body)}`);
-      },
-      LIMIT_MS,
-    );
+  async sure<T>(statuses: readonly number[], ask: () => Promise<Answer<T>>): Promise<Answer<T>> {
+    const answered = async (): Promise<Answer<T> | 'closed'> => {
+      if (this.isClosed) return 'closed';
+      const answer = await ask();
+      if (statuses.includes(answer.status)) return answer;
+      throw new Error(`${answer.status}: ${JSON.stringify(answer.body)}`);
+    };
+    const answer = await until(`an answer of ${statuses.join(' or ')}`, answered, LIMIT_MS);
+    if (answer === 'closed') throw new Error('the trial is over');
+    return answer;
   }
 
   /** A task with an agent of its own, begun. */
@@ -90,11 +90,18 @@ export class SessionTrial {
     return this.conversations.filter(({ isOver }) => !isOver);
   }
 
-  /** The plug is pulled, and put in again. */
-  async restart(): Promise<void> {
+  /** The plug is pulled, and put in again after so many milliseconds. */
+  async restart(awayMs = 0): Promise<void> {
     await this.server.kill();
     this.kills++;
+    if (awayMs > 0) await sleep(awayMs); // the agents go on while nobody listens
+    this.requireOpen();
     await this.server.start();
+  }
+
+  /** @throws Error where all is being cleared away: what is started now nobody would end */
+  private requireOpen(): void {
+    if (this.isClosed) throw new Error('the trial is over');
   }
 
   /**
@@ -102,12 +109,15 @@ export class SessionTrial {
    * Resolves to whether it was reached.
    */
   async lifeUpTo(setting: string, meanwhile: () => Promise<unknown>): Promise<boolean> {
+    this.requireOpen();
     await this.server.kill();
     let listensUntil = Number.POSITIVE_INFINITY;
     const started = this.server.start({ KANDEV_FAULT_POINT: setting }).then(
       () => {
         listensUntil = Date.now() + LIFE_MS;
-        this.begun.push(meanwhile());
+        const begun = meanwhile();
+        begun.catch(() => undefined); // awaited by the verdict
+        this.begun.push(begun);
       },
       () => undefined, // it has died as early as that
     );

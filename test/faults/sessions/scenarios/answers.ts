@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestUser } from '../../../support/test-user.js';
 import { until } from '../../../support/until.js';
 import type { Context, Scenario } from '../../scenario.js';
@@ -40,10 +39,7 @@ async function answerTwice({ world, quick, random, step }: Context): Promise<Fin
   let undecided = 0;
   for (let n = 0; n < kills; n++) {
     for (const talk of talks) await until('a question', async () => (await talk.pending()).length === 1, LIMIT_MS);
-    await trial.server.kill();
-    trial.kills++;
-    await sleep(random() * 100);
-    await trial.server.start();
+    await trial.restart(random() * 100);
     for (const talk of talks) undecided += (await contest(talk, [trial.admin, other])) ? 0 : 1;
     if (trial.kills % 10 === 0) step(`${trial.kills} of ${kills} kills`);
   }

@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { until } from '../../../support/until.js';
 import type { Context, Scenario } from '../../scenario.js';
-import type { Conversation, Plan } from '../conversation.js';
+import type { Conversation } from '../conversation.js';
+import type { Plan } from '../recipe.js';
 import { SessionTrial } from '../trial.js';
 import type { Finding } from '../verdict.js';
 import { Words } from './words.js';

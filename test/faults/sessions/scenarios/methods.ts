@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { engineAnswers } from '../../../../scripts/build-demo-image.mjs';
 import { buildTestAgentImage } from '../../../../scripts/lib/image/test-agent.mjs';
 import { CannotRunHere, type Context, type Scenario } from '../../scenario.js';
-import type { Plan, Step } from '../conversation.js';
+import type { Plan, Step } from '../recipe.js';
 import { SessionTrial } from '../trial.js';
 import type { Finding } from '../verdict.js';
 import { Words } from './words.js';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context, Scenario } from '../../scenario.js';
-import type { Asked, Plan } from '../conversation.js';
+import type { Asked, Plan } from '../recipe.js';
 import { SessionTrial } from '../trial.js';
 import type { Finding } from '../verdict.js';
 import { Words } from './words.js';
@@ -18,10 +18,7 @@ async function killOver(context: Context, plan: (random: () => number) => Plan):
   while (trial.kills < kills) {
     while (trial.live.length < TALKS) await trial.begin(plan(random));
     await sleep(random() * LIFE_MS);
-    await trial.server.kill();
-    trial.kills++;
-    if (random() < 0.3) await sleep(random() * AWAY_MS); // the agents go on while nobody listens
-    await trial.server.start();
+    await trial.restart(random() < 0.3 ? random() * AWAY_MS : 0);
     if (trial.kills % 10 === 0) step(`${trial.kills} of ${kills} kills`);
   }
   return trial.verdict(kills, `${trial.conversations.length} conversations`);

@@ -1,4 +1,4 @@
-import type { Step } from '../conversation.js';
+import type { Step } from '../recipe.js';
 
 /** Steps whose words are numbered, so that each is known wherever it turns up. */
 export class Words {
