@@ -11,7 +11,9 @@ const KILLS = 50;
 const QUICK_KILLS = 2;
 const LIMIT_MS = 60_000;
 const PAUSE_MS = 400; // between the pieces of a frame: longer than it takes to look and to kill
-const FRAMES = 40; // of one turn
+const FRAMES = 40; // of one turn: a minute of it
+const QUICK_FRAMES = 8;
+const TRIES = 4; // for each kill: a conversation may end before there is half a line
 const GIANT_BYTES = 1.5 * 1024 * 1024; // beyond what is read at once
 const NEWLINE = 10;
 
@@ -31,9 +33,9 @@ async function isTorn(talk: Conversation): Promise<boolean> {
 }
 
 /** Cut after the first byte of a character, or in the middle of what is too long for one read. */
-function plan(isGiant: boolean): Plan {
+function plan(isGiant: boolean, count: number): Plan {
   const words = new Words();
-  const frames = Array.from({ length: FRAMES }, () => words.say(1));
+  const frames = Array.from({ length: count }, () => words.say(1));
   const giants = frames.flatMap((step, n) => (n % 2 === 0 ? [step, { giant: GIANT_BYTES }] : [step]));
   const cut = { half_line_pause_ms: PAUSE_MS };
   return isGiant ? { scripts: [giants], quirks: cut } : { scripts: [frames], quirks: { ...cut, split_utf8: true } };
@@ -43,9 +45,10 @@ async function killInChunks({ world, quick, step }: Context): Promise<Finding> {
   const trial = await SessionTrial.open(world);
   const kills = quick ? QUICK_KILLS : KILLS;
   const talks: Conversation[] = [];
-  for (let n = 0; n < kills; n++) {
+  for (let n = 0; trial.kills < kills && n < kills * TRIES; n++) {
     const kind = n % 2;
-    if (!talks[kind] || talks[kind].isOver) talks[kind] = await trial.begin(plan(kind === 1));
+    if (!talks[kind] || talks[kind].isOver)
+      talks[kind] = await trial.begin(plan(kind === 1, quick ? QUICK_FRAMES : FRAMES));
     const talk = talks[kind];
     const torn = await until('half a line', async () => talk.isOver || (await isTorn(talk)), LIMIT_MS);
     if (torn) await trial.restart();
