@@ -3,8 +3,8 @@ export interface Frame {
   id?: number | string | null;
   method?: string;
   params?: {
-    prompt?: { text?: string }[];
-    update?: { sessionUpdate?: string; content?: { text?: string } };
+    prompt?: { type?: string; text?: string }[];
+    update?: { sessionUpdate?: string; content?: { type?: string; text?: string } };
     [other: string]: unknown;
   };
   result?: {
