@@ -3,12 +3,11 @@ import { cleanUpAll } from '../../../bench/lib/interrupt.js';
 import { runScenario } from '../scenario.js';
 import { twoAnswers } from './scenarios/answers.js';
 import { chunks } from './scenarios/chunks.js';
-import { methodKills } from './scenarios/methods.js';
 import { FAULTS } from './verdict.js';
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 /** What `npm run faults -- sessions` has more of, and does longer: those that find most in the shortest time. */
-const QUICK = [methodKills.find(({ name }) => name === 'session/prompt')!, twoAnswers, chunks];
+const QUICK = [twoAnswers, chunks];
 
 const LIMIT_MS = 240_000; // of a test, with its wait for those before it
 
