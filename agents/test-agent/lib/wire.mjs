@@ -104,6 +104,7 @@ export class Wire {
   async sendNow(bytes) {
     const { noise_between: noise, half_line_pause_ms: pause, split_utf8: split } = this.quirks;
     for (const line of this.spoil(bytes)) {
+      appendFileSync(join(HOME, 'sent.ndjson'), line);
       if (noise !== undefined) this.writeRaw(`${noise}\n`);
       const parts = split ? withinCharacters(line) : pause ? halves(line) : [line];
       for (const [index, part] of parts.entries()) {

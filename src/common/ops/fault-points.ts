@@ -71,22 +71,25 @@ const KNOWN: readonly string[] = [
   ...DIALOGUE_FAULT_POINTS,
   ...WORKSPACE_FAULT_POINTS,
 ];
-let armed: { point: string; left: number; signal: NodeJS.Signals } | undefined;
+/** What a setting may say, see {@link armFaultPoint}. */
+const SETTING = /^([^@:]+)(?:@(.+?))?(?::(\d+))?(?::(freeze))?$/s;
+let armed: { point: string; about: string; left: number; signal: NodeJS.Signals } | undefined;
 
 /**
  * For tests: ends the process with SIGKILL when the point is reached for the `n`-th time (`"output.stored:3"`), or
- * freezes it there with SIGSTOP, until somebody sends it SIGCONT (`"output.stored:3:freeze"`).
+ * freezes it there with SIGSTOP, until somebody sends it SIGCONT (`"output.stored:3:freeze"`). Only what is about a text
+ * counts where one is given (`"dialogue.sent@session/prompt:3"`: the third prompt).
  */
 export function armFaultPoint(setting: string | undefined): void {
   if (!setting) return;
-  const [point = '', times = '1', what = 'kill'] = setting.split(':');
+  const [, point = setting, about = '', times = '1', freeze] = SETTING.exec(setting) ?? [];
   if (!KNOWN.includes(point)) throw new Error(`KANDEV_FAULT_POINT: there is no point ${point}`);
-  armed = { point, left: Number(times), signal: what === 'freeze' ? 'SIGSTOP' : 'SIGKILL' };
+  armed = { point, about, left: Number(times), signal: freeze ? 'SIGSTOP' : 'SIGKILL' };
 }
 
-/** Nothing, unless this very point was armed. */
-export function faultPoint(point: FaultPoint): void {
-  if (armed?.point !== point || --armed.left > 0) return;
+/** Nothing, unless this very point was armed. `about` is what is being done there, where a test may want to tell. */
+export function faultPoint(point: FaultPoint, about: () => string = () => ''): void {
+  if (armed?.point !== point || !about().includes(armed.about) || --armed.left > 0) return;
   const { signal } = armed;
   armed = undefined; // one that was frozen and woken goes on
   process.kill(process.pid, signal);

@@ -92,10 +92,14 @@ export class ServerProcess {
     this.child?.kill(signal);
   }
 
+  /** What has ended it, as long as it is not started again. */
+  get endedBy(): NodeJS.Signals | number | undefined {
+    return this.child?.signalCode ?? this.child?.exitCode ?? undefined;
+  }
+
   /** Waits until a signal has ended it; returns which. */
   async ended(): Promise<NodeJS.Signals | number> {
-    const child = this.child;
-    return until('the server to end', () => child?.signalCode ?? child?.exitCode ?? undefined, LIMIT_MS);
+    return until('the server to end', () => this.endedBy, LIMIT_MS);
   }
 
   /** Waits until it stands still. */

@@ -142,9 +142,9 @@ export class DialogueCapture implements CapturedDialogue {
       const frames = await dialogues.framesFrom(this.instance.id, this.written);
       if (frames.length === 0) return;
       for (const { at_byte, bytes } of frames) {
-        faultPoint('dialogue.sending');
+        faultPoint('dialogue.sending', () => bytes.toString());
         if (!(await runDirectories.writeInput(this.instance.id, at_byte, bytes))) return; // the attempt's end tells why
-        faultPoint('dialogue.sent');
+        faultPoint('dialogue.sent', () => bytes.toString());
         this.written = at_byte + bytes.length;
       }
     }

@@ -54,9 +54,9 @@ export class DialogueStore {
     for (let tries = 0; ; tries++) {
       signal.throwIfAborted();
       try {
-        faultPoint('output.read');
+        faultPoint('output.read', () => wordsOf(output));
         const stored = await this.deps.transactions.run((tx) => this.storeIn(tx, output, leftOut));
-        faultPoint('output.stored');
+        faultPoint('output.stored', () => wordsOf(output));
         if (stored.spoken) this.deps.spoken(stored.spoken);
         else this.deps.missed();
         return stored;
@@ -100,7 +100,7 @@ export class DialogueStore {
     const others = leftOut === 'nothing' ? batch.drafts : [];
     const drafts = [...spoken.messages.map((draft) => redactor.message(draft)), ...others];
     await log.append(tx, this.target, drafts);
-    faultPoint('dialogue.stepped');
+    faultPoint('dialogue.stepped', () => wordsOf({ heard }));
     const failure = spoken.over?.failure;
     const used = await db
       .updateTable('agent_instances')
@@ -127,4 +127,9 @@ export class DialogueStore {
     const rest = { wake_at: null, is_waiting: false, used: end?.used ?? null };
     return { ...rest, messages: [...(end?.messages ?? []), line], over: { failure: REFUSED } };
   }
+}
+
+/** What the agent has said, for tests that wait for it. */
+function wordsOf({ heard = [] }: Pick<StoredOutput, 'heard'>): string {
+  return heard.map((one) => ('line' in one ? one.line : '')).join('\n');
 }
