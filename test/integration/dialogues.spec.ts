@@ -101,7 +101,7 @@ const taskOf = () => ({
 const open = (attempt: DialogueOf) =>
   tools.transactions.run((tx) => tools.dialogues.open(tx, attempt, taskOf(), '/workspace'));
 const same = <T>(value: T): T => value;
-const calm = { stop_requested: false, is_inactive: false, has_ended: false };
+const calm = { attended_since: new Date(0), stop_requested: false, is_inactive: false, has_ended: false };
 
 const step = (
   attempt: DialogueOf,
@@ -147,6 +147,24 @@ const sent = async ({ agent_id }: DialogueOf) =>
     ({ line }) => JSON.parse(line) as { method?: string; id?: unknown; result?: unknown },
   );
 const methods = async (attempt: DialogueOf) => (await sent(attempt)).map(({ method }) => method);
+
+describe('an answer that is due', () => {
+  it('has its time again when nobody was there to ask for it', async () => {
+    const of = await addAttempt(1);
+    await open(of);
+    await step(of);
+    const past = { deadline: new Date(Date.now() - 60_000).toISOString() };
+    await rows(
+      'update agent_sessions set state = (state::jsonb || $2::jsonb)::json where agent_id = $1',
+      of.agent_id,
+      past,
+    );
+    const { over, wake_at } = await step(of, [], { attended_since: new Date() });
+    expect(over).toBeNull();
+    expect(wake_at?.getTime()).toBeGreaterThan(Date.now());
+    expect((await step(of)).over?.failure?.code).toBe('session.initialize_timeout');
+  });
+});
 
 describe('the first prompt', () => {
   it('is sent once by each attempt, wherever the one before has ended', async () => {

@@ -237,7 +237,13 @@ describe('a change of session settings', () => {
     try {
       await client.query('listen kandev_sessions');
       const told = new Promise((resolve) => client.once('notification', ({ payload }) => resolve(payload)));
-      const nothing = { prompt_template: null, permission_timeout_seconds: null, mode_id: null, quirks: {}, keep_frames: false };
+      const nothing = {
+        prompt_template: null,
+        permission_timeout_seconds: null,
+        mode_id: null,
+        quirks: {},
+        keep_frames: false,
+      };
       const settings = { ...nothing, permission_rules: [{ decision: 'allow' as const }] };
       await commands.execute(new SetSessionSettingsCommand(owner, { scope: 'board', id: board_id }, settings));
       expect(await told).toBe('');

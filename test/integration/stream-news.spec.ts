@@ -63,12 +63,11 @@ describe('what one process tells the others', () => {
   });
 
   it('is not waited for by a process that leaves as soon as it has come', async () => {
-    const { news, close } = await openNews(database.url, (its) =>
+    const opened = await openNews(database.url, (its) =>
       its.listen({ ...STREAMS_CHANNEL, hear: () => undefined, begun: () => undefined }),
     );
     await new Promise(setImmediate); // the connection is being made
-    await news.stop();
-    await close();
+    await opened.close();
   });
 
   it('is heard again after the connection was ended, and that it was is known', async () => {

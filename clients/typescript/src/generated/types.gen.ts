@@ -358,6 +358,10 @@ export type AgentTypeSessionSettings = {
     updated_at: string | null;
     mode_id: string | null;
     quirks: SessionQuirks;
+    /**
+     * What is said is kept word for word, for administrators.
+     */
+    keep_frames: boolean;
 };
 
 export type AgentTypeVersion = {
@@ -874,6 +878,10 @@ export type ContractCheck = {
      * What was seen and, where it fails, what to do.
      */
     detail: string;
+    /**
+     * What a run would fail with, where a run would fail by this; else null.
+     */
+    code: string | null;
 };
 
 export type CreateAgentType = {
@@ -1198,6 +1206,42 @@ export type FileChange = {
     truncated: boolean;
 };
 
+export type Frame = {
+    /**
+     * Rises from one to the next, with gaps.
+     */
+    id: number;
+    /**
+     * As the server sees it.
+     */
+    direction: FrameDirection;
+    /**
+     * Its first 65,536 characters; empty where it was too long to be taken in.
+     */
+    line: string;
+    /**
+     * Of the whole line, with its secrets and without its newline.
+     */
+    bytes: number;
+    created_at: string;
+};
+
+/**
+ * As the server sees it.
+ */
+export type FrameDirection = 'received' | 'sent';
+
+export type FrameList = {
+    /**
+     * Oldest first.
+     */
+    frames: Array<Frame>;
+    /**
+     * 16 MiB were kept of this attempt; what was said later was not.
+     */
+    full: boolean;
+};
+
 export type Host = {
     /**
      * Of the server's home there: stays the same over restarts.
@@ -1479,6 +1523,108 @@ export type ProbeReport = {
      */
     ok: boolean;
     checks: Array<ContractCheck>;
+    /**
+     * Of an agent type with the protocol `agent-client-protocol` whose agent could be started; else null.
+     */
+    session: ProbedSession | null;
+};
+
+export type ProbedAgent = {
+    name: string;
+    version: string | null;
+};
+
+export type ProbedAuthMethod = {
+    /**
+     * For `quirks.auth_method` of the agent type's session settings. The agent's own word: no UUID.
+     */
+    id: string;
+    name: string;
+    /**
+     * Environment variables that it reads, as far as it says.
+     */
+    variables: Array<string>;
+};
+
+export type ProbedCapabilities = {
+    /**
+     * It can load a session of before, and tells again what was said in it.
+     */
+    load: boolean;
+    /**
+     * It can go on with a session of before without telling it again.
+     */
+    resume: boolean;
+    /**
+     * It can list its sessions.
+     */
+    list: boolean;
+    /**
+     * Prompts may have images.
+     */
+    image: boolean;
+    /**
+     * Prompts may have sounds.
+     */
+    audio: boolean;
+    /**
+     * Prompts may have files in them.
+     */
+    embedded_context: boolean;
+};
+
+export type ProbedFailure = {
+    /**
+     * What a run would fail with.
+     */
+    code: string;
+    /**
+     * For people.
+     */
+    text: string;
+};
+
+export type ProbedNoise = {
+    lines: number;
+    /**
+     * The first of them, cut, without what is secret.
+     */
+    example: string | null;
+};
+
+export type ProbedOpening = {
+    /**
+     * How long it took, in milliseconds.
+     */
+    ms: number;
+    /**
+     * Modes that the session may be in.
+     */
+    modes: Array<string>;
+};
+
+export type ProbedSession = {
+    /**
+     * From the start of its command to its answer to `initialize`, in milliseconds; null where none came.
+     */
+    initialize_ms: number | null;
+    protocol_version: number | null;
+    agent: ProbedAgent | null;
+    capabilities: ProbedCapabilities | null;
+    auth_methods: Array<ProbedAuthMethod>;
+    /**
+     * The answer to `session/new`; null where no session was opened, which `failure` may explain.
+     */
+    opened: ProbedOpening | null;
+    failure: ProbedFailure | null;
+    /**
+     * Lines on standard output that are no JSON-RPC.
+     */
+    noise: ProbedNoise;
+    /**
+     * In bytes.
+     */
+    longest_line_bytes: number;
 };
 
 export type Problem = {
@@ -1830,7 +1976,7 @@ export type RetryPolicy = {
 /**
  * Codes of the failures that are tried again, instead of those that are by default.
  */
-export type RetryableFailure = 'agent.exit_code' | 'agent.reported_failure' | 'agent.oom_killed' | 'agent.killed' | 'agent.command_not_found' | 'agent.timeout' | 'agent.disk_limit' | 'agent.output_limit' | 'agent.output_truncated' | 'agent.lost' | 'agent.environment' | 'session.auth_required' | 'session.version_unsupported' | 'session.initialize_failed' | 'session.initialize_timeout' | 'session.open_failed' | 'session.open_timeout' | 'session.mode_unavailable' | 'session.prompt_failed' | 'session.refused' | 'session.max_tokens' | 'session.max_turn_requests' | 'session.cancelled' | 'session.cancel_timeout' | 'session.frame_too_long' | 'session.protocol_violation' | 'agent.inactive' | 'session.agent_gone' | 'image.unavailable' | 'container.start_failed' | 'container.sandbox_mismatch' | 'engine.unavailable' | 'workspace.clone_failed' | 'workspace.unreachable' | 'workspace.repository_refused' | 'workspace.too_large' | 'workspace.disk_unavailable' | 'credentials.unavailable' | 'runtime.process_off' | 'server.error';
+export type RetryableFailure = 'agent.exit_code' | 'agent.reported_failure' | 'agent.oom_killed' | 'agent.killed' | 'agent.command_not_found' | 'agent.timeout' | 'agent.disk_limit' | 'agent.output_limit' | 'agent.output_truncated' | 'agent.lost' | 'agent.environment' | 'session.auth_required' | 'session.version_unsupported' | 'session.initialize_failed' | 'session.initialize_timeout' | 'session.open_failed' | 'session.open_timeout' | 'session.mode_unavailable' | 'session.prompt_failed' | 'session.rate_limited' | 'session.refused' | 'session.max_tokens' | 'session.max_turn_requests' | 'session.cancelled' | 'session.cancel_timeout' | 'session.frame_too_long' | 'session.protocol_violation' | 'agent.inactive' | 'session.agent_gone' | 'image.unavailable' | 'container.start_failed' | 'container.sandbox_mismatch' | 'engine.unavailable' | 'workspace.clone_failed' | 'workspace.unreachable' | 'workspace.repository_refused' | 'workspace.too_large' | 'workspace.disk_unavailable' | 'credentials.unavailable' | 'runtime.process_off' | 'server.error';
 
 export type Run = {
     id: string;
@@ -2243,6 +2389,10 @@ export type SetAgentTypeSessionSettings = {
      */
     mode_id?: string | null;
     quirks?: SessionQuirks;
+    /**
+     * Keeps what is said from now on word for word, for administrators: see `GET /agents/{agentId}/frames`.
+     */
+    keep_frames?: boolean;
 };
 
 export type SetBoardMember = {
@@ -2688,6 +2838,8 @@ export type Usage = {
     usage: Array<UsageOfDay>;
 };
 
+export type UsageBy = 'day' | 'board' | 'task' | 'run' | 'turn';
+
 export type UsageOfDay = {
     /**
      * The day (UTC) on which the attempts began.
@@ -2703,6 +2855,46 @@ export type UsageOfDay = {
     input_tokens: number;
     output_tokens: number;
     cost_usd: number;
+};
+
+export type UsageSum = {
+    /**
+     * The day (UTC), or the id of the board, the task, the run or, of a turn, the prompt.
+     */
+    subject: string;
+    /**
+     * Null of days.
+     */
+    board_id: string | null;
+    /**
+     * Null of days and boards.
+     */
+    task_id: string | null;
+    /**
+     * Time that the agents ran, without pauses; null of turns.
+     */
+    wall_clock_seconds: number | null;
+    /**
+     * Null of turns.
+     */
+    output_bytes: number | null;
+    /**
+     * Null of turns.
+     */
+    messages: number | null;
+    input_tokens: number;
+    output_tokens: number;
+    cost_usd: number;
+};
+
+export type UsageSums = {
+    from: string;
+    to: string;
+    by: UsageBy;
+    /**
+     * Days oldest first, all else by what it has cost, then by its tokens.
+     */
+    usage: Array<UsageSum>;
 };
 
 export type User = {
@@ -4045,6 +4237,74 @@ export type GetAgentResponses = {
 };
 
 export type GetAgentResponse = GetAgentResponses[keyof GetAgentResponses];
+
+export type ListAgentFramesData = {
+    body?: never;
+    path: {
+        agentId: string;
+    };
+    query?: {
+        /**
+         * How many to return: a line may have 64 KiB.
+         */
+        limit?: number;
+        /**
+         * Only those after the frame with this `id`; 0: from the beginning.
+         */
+        after?: number;
+    };
+    url: '/api/v1/agents/{agentId}/frames';
+};
+
+export type ListAgentFramesErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `agent.forbidden`, `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'agent.forbidden' | 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `agent.not_found`.
+     */
+    404: Problem & {
+        code: 'agent.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type ListAgentFramesError = ListAgentFramesErrors[keyof ListAgentFramesErrors];
+
+export type ListAgentFramesResponses = {
+    /**
+     * The next of them.
+     */
+    200: FrameList;
+};
+
+export type ListAgentFramesResponse = ListAgentFramesResponses[keyof ListAgentFramesResponses];
 
 export type ListAgentLogsData = {
     body?: never;
@@ -10466,6 +10726,88 @@ export type RemoveWorkspaceResponses = {
 };
 
 export type RemoveWorkspaceResponse = RemoveWorkspaceResponses[keyof RemoveWorkspaceResponses];
+
+export type GetUsageData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * The first day (UTC); 29 days before the last one when absent.
+         */
+        from?: string;
+        /**
+         * The last day, included; today when absent. At most 366 days in all.
+         */
+        to?: string;
+        /**
+         * What it is added up by.
+         */
+        by?: UsageBy;
+        /**
+         * Only of this board.
+         */
+        board_id?: string;
+        /**
+         * Only of this task.
+         */
+        task_id?: string;
+        /**
+         * How many to return.
+         */
+        limit?: number;
+    };
+    url: '/api/v1/usage';
+};
+
+export type GetUsageErrors = {
+    /**
+     * The request is malformed or has wrong fields: `request.invalid`, `request.malformed`.
+     */
+    400: Problem & {
+        code: 'request.invalid' | 'request.malformed';
+    };
+    /**
+     * No valid access token: `auth.required`, `auth.invalid_token`, `auth.token_expired`, `auth.session_ended`, `auth.user_gone`, `auth.account_disabled`, `auth.invalid_key`, `auth.key_expired`, `auth.agent_ended`.
+     */
+    401: Problem & {
+        code: 'auth.required' | 'auth.invalid_token' | 'auth.token_expired' | 'auth.session_ended' | 'auth.user_gone' | 'auth.account_disabled' | 'auth.invalid_key' | 'auth.key_expired' | 'auth.agent_ended';
+    };
+    /**
+     * Your role does not allow this: `auth.agent_key_forbidden`.
+     */
+    403: Problem & {
+        code: 'auth.agent_key_forbidden';
+    };
+    /**
+     * It does not exist, or it is not yours to see: `board.not_found`, `task.not_found`.
+     */
+    404: Problem & {
+        code: 'board.not_found' | 'task.not_found';
+    };
+    /**
+     * Too many requests; see Retry-After: `request.too_many`.
+     */
+    429: Problem & {
+        code: 'request.too_many';
+    };
+    /**
+     * The server failed: `server.error`.
+     */
+    500: Problem & {
+        code: 'server.error';
+    };
+};
+
+export type GetUsageError = GetUsageErrors[keyof GetUsageErrors];
+
+export type GetUsageResponses = {
+    /**
+     * The days that are asked for, added up.
+     */
+    200: UsageSums;
+};
+
+export type GetUsageResponse = GetUsageResponses[keyof GetUsageResponses];
 
 export type ListUsersData = {
     body?: never;

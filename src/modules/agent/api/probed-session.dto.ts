@@ -34,8 +34,8 @@ export class ProbedCapabilitiesDto {
 
 @ApiSchema({ name: 'ProbedAuthMethod' })
 export class ProbedAuthMethodDto {
-  /** For `quirks.auth_method` of the agent type's session settings. */
-  @ApiProperty({ example: 'gemini-api-key' })
+  /** For `quirks.auth_method` of the agent type's session settings. The agent's own word: no UUID. */
+  @ApiProperty({ example: 'gemini-api-key', pattern: '.' })
   id: string;
 
   @ApiProperty({ example: 'Use Gemini API key' })

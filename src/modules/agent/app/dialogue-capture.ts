@@ -43,6 +43,7 @@ export class DialogueCapture implements CapturedDialogue {
   private written = 0;
   private writing: Promise<void> | undefined;
   private lookedAt = performance.now();
+  private readonly attendedSince = new Date();
   private ring: () => void = () => undefined;
   private readonly over = Promise.withResolvers<void>();
 
@@ -117,6 +118,7 @@ export class DialogueCapture implements CapturedDialogue {
     return {
       ...{ agent_id, task_id, board_id, run_id, attempt, agent_type, host_id: host_id ?? null },
       ...{ stop_requested: this.stopRequested, is_inactive: this.isInactive, has_ended: this.hasEnded },
+      attended_since: this.attendedSince,
     };
   }
 

@@ -18,6 +18,8 @@ export interface DialogueOf {
 export interface DialogueAttempt extends DialogueOf {
   /** Somebody wants the agent to end. */
   stop_requested: boolean;
+  /** Since when this process attends to it: what was due before could not be written, or be heard. */
+  attended_since: Date;
   /** It was silent for too long. */
   is_inactive: boolean;
   /** It has ended: what is heard now is the last there is, and nothing can be sent any more. */

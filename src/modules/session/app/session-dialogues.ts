@@ -28,6 +28,12 @@ const CLIENT = { name: 'kandev', version: productVersion() };
 /** Rounds of one step: what is decided at once, such as by a policy, is heard at once. More is left for the next step. */
 const MAX_ROUNDS = 50;
 
+/**
+ * An agent has this long to answer from when somebody attends to it, however long nobody did: the request may be written
+ * only now. As long as the shortest time that an answer may take.
+ */
+const ANSWER_AGAIN_MS = 30_000;
+
 type Row = Selectable<SessionDB['agent_sessions']> & { keeps_frames: boolean };
 
 /** As its agent type says at this moment. */
@@ -107,7 +113,8 @@ export class SessionDialogues extends AgentDialogues {
   /** What is known before the dialogue says anything: in the order in which it came about, as far as that is known. */
   private async first({ tx, attempt, row, now }: Round, heard: readonly Heard[]): Promise<DialogueEvent[]> {
     const { state } = row;
-    const isLate = state.deadline !== null && Date.parse(state.deadline) <= now.getTime();
+    const due = dueAt(state, attempt);
+    const isLate = due !== null && due <= now;
     return [
       ...(state.phase === 'starting' ? [{ type: 'begun', opening: row.opening } as const] : []),
       ...(await this.permissions.answers(tx, attempt, heldBy(row, state))),
@@ -161,7 +168,7 @@ export class SessionDialogues extends AgentDialogues {
     const said = { heard, frames: out.frames };
     const kept_bytes = row.keeps_frames ? await keepFrames(db, row, said, redact) : row.kept_bytes;
     const expiry = state.permissions.length > 0 ? await this.permissions.nextExpiry(tx, attempt.agent_id) : null;
-    const wake_at = earliest(state.deadline === null ? null : new Date(state.deadline), expiry);
+    const wake_at = earliest(dueAt(state, attempt), expiry);
     await db
       .updateTable('agent_sessions')
       .set({
@@ -192,6 +199,13 @@ export class SessionDialogues extends AgentDialogues {
 function madeAt({ opening }: Row, { how }: OpenedSession) {
   const before = how === 'new' ? undefined : opening.session?.created_at;
   return before === undefined ? sql<Date>`now()` : new Date(before);
+}
+
+/** When time has its say. */
+function dueAt({ deadline, requests }: DialogueState, { attended_since }: DialogueAttempt): Date | null {
+  if (deadline === null) return null;
+  const again = requests.length === 0 ? 0 : attended_since.getTime() + ANSWER_AGAIN_MS;
+  return new Date(Math.max(Date.parse(deadline), again));
 }
 
 interface Round {
