@@ -109,6 +109,7 @@ describeWithEngine.each(AGENTS)('the real $name under the server', ({ name, edit
     await task.say('Put it back.');
     await task.answer(await task.asked(), 'reject_once');
     expect(await task.ended(2)).toMatchObject(COMPLETED);
+    expect((await task.told('tool_call')).at(-1)).toMatchObject({ tool_call: { kind: 'edit', status: 'failed' } });
     expect(await task.diff()).toEqual(REPAIRED);
     for (const words of ['It subtracts.', 'I repair it.', 'It is repaired.', 'Put it back.'])
       expect(told(before)).toContain(words);

@@ -33,6 +33,8 @@ export class Conversation {
     readonly plan: Plan,
     readonly task_id: string,
     private readonly home: string,
+    /** Its own numbers, 0 to 1: how many it takes depends on the machine, and must not change those of the kills. */
+    private readonly random: () => number,
   ) {
     this.over = this.drive();
     this.over.catch(() => undefined); // awaited by whoever judges it
@@ -123,7 +125,7 @@ export class Conversation {
   private async answer(): Promise<void> {
     for (; !this.isOver && !this.trial.isClosed; await sleep(LOOK_MS)) {
       for (const { id, options } of await this.pending()) {
-        const { option_id } = options[Math.floor(Math.random() * options.length)]!;
+        const { option_id } = options[Math.floor(this.random() * options.length)]!;
         await this.trial.sure([200, 409], () => this.trial.admin.post(`/orchestrator/approvals/${id}`, { option_id }));
       }
     }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Dockerode from 'dockerode';
 import pg from 'pg';
+import { seededRandom } from '../../../bench/lib/random.js';
 import type { Answer } from '../../support/api-client.js';
 import type { TestUser } from '../../support/test-user.js';
 import { until } from '../../support/until.js';
@@ -80,7 +81,8 @@ export class SessionTrial implements Stage {
     const task = { title: name, description: 'To be done', agent_type: name };
     const { body } = await this.sure([201], () => this.admin.post<{ id: string }>(`/boards/${this.board}/tasks`, task));
     const workspace = join(this.server.place.home, 'workspaces', body.id, HOME_IN_CONTAINER);
-    const conversation = new Conversation(this, plan, body.id, plan.runtime === 'docker' ? workspace : home);
+    const where = plan.runtime === 'docker' ? workspace : home;
+    const conversation = new Conversation(this, plan, body.id, where, seededRandom(this.made));
     this.conversations.push(conversation);
     return conversation;
   }

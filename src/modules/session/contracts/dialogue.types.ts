@@ -119,6 +119,8 @@ export interface ToolCallView {
   /** `read`, `edit`, `delete`, `move`, `search`, `execute`, `think`, `fetch`, `switch_mode` or `other`. */
   kind: string | null;
   status: 'pending' | 'in_progress' | 'completed' | 'failed';
+  /** The agent never said how it ended: its turn was over before. Then it is `failed`, until the agent says otherwise. */
+  left_open?: true;
   locations: { path: string; line: number | null }[];
   content: ToolCallContent[];
   /** Items of the content that were too many. */

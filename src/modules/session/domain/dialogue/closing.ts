@@ -1,5 +1,6 @@
 import type { EndedTurn, PermissionClosing, SessionFailure } from '../../contracts/dialogue.types.js';
 import { SESSION_SOURCE, type Exchange } from './exchange.js';
+import { leaveToolCalls } from './tool-calls.js';
 
 /** Tells the agent that nobody answers any of its open permission requests. */
 export function cancelPermissions(x: Exchange, why: PermissionClosing): void {
@@ -14,6 +15,7 @@ export function cancelPermissions(x: Exchange, why: PermissionClosing): void {
 export function endTurn(x: Exchange, end: Pick<EndedTurn, 'stop_reason' | 'usage' | 'failure'>): void {
   const { turn } = x.state;
   if (!turn) return;
+  leaveToolCalls(x);
   x.outcome.turns.push({ prompt_id: turn.prompt_id, turn: turn.n, cancelled_by: turn.cancelled_by, ...end });
   x.state.turn = null;
   const { stop_reason, failure } = end;

@@ -5,6 +5,7 @@ import { authRequired, errorText, failure, failureByError, isAuthRequired } from
 import { label, record, type Json } from './lenient.js';
 import { CANCEL_MS, MAX_NAME } from './limits.js';
 import { promptContent } from './prompt-content.js';
+import { leaveToolCalls } from './tool-calls.js';
 import { usageOf } from './usage.js';
 
 /** What people want done: begins a turn. One at a time, whatever the agent takes: some end the first for the second. */
@@ -55,6 +56,7 @@ export function prompted(x: Exchange, result: unknown, error: Json | null): void
   const usage = usageOf(state, told ?? {});
   const problem = cancelledBy === null ? failureOf(stopReason) : null;
   if (error) x.note(`The agent ended the cancelled turn with an error: ${errorText(error)}.`);
+  leaveToolCalls(x);
   tellEnd(x, stopReason, usage, problem);
   endTurn(x, { stop_reason: stopReason, usage, failure: problem });
   if (cancelledBy === 'stop') return close(x);

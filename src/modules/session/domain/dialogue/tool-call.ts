@@ -36,12 +36,15 @@ export function newToolCall(id: string, turn: number, partial: boolean): ToolCal
 
 /** What is known of a tool call after an update: each field that the update has is in place of the old one. */
 export function merged(call: ToolCallView, update: Json): ToolCallView {
+  const { left_open: wasLeft, ...known } = call;
+  const status = STATUSES.find((one) => one === update['status']);
   const next: ToolCallView = {
-    ...call,
+    ...known,
+    ...(wasLeft && !status && { left_open: true }),
     title: label(update['title'], MAX_TITLE) ?? call.title,
     name: label(update['name'], MAX_NAME) ?? call.name,
     kind: kindOf(update['kind']) ?? call.kind,
-    status: STATUSES.find((status) => status === update['status']) ?? call.status,
+    status: status ?? call.status,
   };
   if (Array.isArray(update['locations'])) next.locations = locationsOf(update['locations']);
   if (Array.isArray(update['content'])) {

@@ -26,11 +26,26 @@ export function toolCall(x: Exchange, update: Json, isWhole: boolean): KnownCall
   const before = x.state.tool_calls.find((one) => one.view.tool_call_id === id)?.view ?? null;
   const known = keep(x.state, id, update, isWhole);
   const { view } = known;
+  tell(x, before, view, update);
+  return known;
+}
+
+/** The turn is over: of a tool call that the agent has not ended nothing more is to be expected. */
+export function leaveToolCalls(x: Exchange): void {
+  for (const call of x.state.tool_calls) {
+    const before = call.view;
+    if (isEnded(before)) continue;
+    call.view = { ...before, status: 'failed', left_open: true };
+    call.bytes = jsonBytes(call.view);
+    tell(x, before, call.view, {});
+  }
+}
+
+function tell(x: Exchange, before: ToolCallView | null, view: ToolCallView, update: Json): void {
   endPart(x);
   const told = x.isFull ? bareOf(view) : toldOf(before, view, update);
   const about = { kind: 'tool_call', turn: x.state.turns, tool_call: told };
-  x.log(view.status === 'failed' ? 'warn' : 'info', textOf(view), about);
-  return known;
+  x.log(view.status === 'failed' && !view.left_open ? 'warn' : 'info', textOf(view), about);
 }
 
 function keep(state: DialogueState, id: string, update: Json, isWhole: boolean): KnownCall {
@@ -68,6 +83,6 @@ function textOf(view: ToolCallView): string {
   const untold = [...new Set(changed)].filter((path) => path !== '' && !title.includes(path));
   const paths = untold.length > 0 ? ` (${cutText(untold.join(', '), MAX_TITLE)})` : '';
   const words = view.content.find((item) => item.type === 'text');
-  const why = view.status === 'failed' && words ? `: ${cutText(words.text, MAX_TITLE)}` : '';
-  return `${title}${paths}: ${STATUS_TEXT[view.status]}${why}`;
+  const why = view.status === 'failed' && !view.left_open && words ? `: ${cutText(words.text, MAX_TITLE)}` : '';
+  return `${title}${paths}: ${view.left_open ? 'left open' : STATUS_TEXT[view.status]}${why}`;
 }

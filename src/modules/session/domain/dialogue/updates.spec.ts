@@ -116,6 +116,23 @@ describe('a tool call', () => {
     expect(metadata()).toMatchObject([{ tool_call: { ...nothing, partial: true } }]);
   });
 
+  it('does not stay open when its turn is over, whatever ended the turn', () => {
+    const left = { tool_call: { status: 'failed', left_open: true, title: 'Write a.ts', turn: 1, partial: false } };
+    agent.updates(call, { ...call, toolCallId: 't2', status: 'completed' });
+    agent.answers({ stopReason: 'end_turn' });
+    expect(metadata()).toMatchObject([{ ...left, turn: 1 }, { kind: 'turn_ended' }]);
+    expect(agent.last.messages).toMatchObject([{ level: 'info', data: { message: 'Write a.ts: left open' } }, {}]);
+    agent.updates({ sessionUpdate: 'tool_call_update', toolCallId: 't1', title: 'Write b.ts' });
+    expect(metadata()).toMatchObject([{ tool_call: { left_open: true, title: 'Write b.ts' } }]);
+    agent.updates({ sessionUpdate: 'tool_call_update', toolCallId: 't1', status: 'completed' });
+    expect(metadata()).toMatchObject([{ tool_call: { status: 'completed', title: 'Write b.ts' } }]);
+    expect(metadata()).not.toMatchObject([{ tool_call: { left_open: true } }]);
+    agent.prompts();
+    agent.updates({ ...call, toolCallId: 't3' });
+    agent.hear({ type: 'gone' });
+    expect(metadata()).toMatchObject([{ tool_call: { tool_call_id: 't3', left_open: true, turn: 2 } }]);
+  });
+
   it('may be heard of first by its news, and says so', () => {
     agent.updates({ sessionUpdate: 'tool_call_update', toolCallId: 'x', status: 'failed', kind: 'dance', content: [] });
     expect(agent.last.messages).toMatchObject([{ level: 'warn', data: { message: 'Tool call (other): failed' } }]);
