@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CANCELLED, COMPLETED, FAILED } from '../support/agents.js';
+import { pieceOf } from '../../src/modules/session/domain/dialogue/chunks.js';
 import { DialogueBench, type ApprovalBody, type Step } from '../support/dialogue-bench.js';
 import type { ApiClient } from '../support/api-client.js';
 import type { TestUser } from '../support/test-user.js';
@@ -183,6 +184,20 @@ describe('what is said, word for word', () => {
     expect(refused).toMatchObject({ status: 403, body: { code: 'agent.forbidden' } });
     await dialogues.bench.admin.send('DELETE', `/tasks/${id}`);
     expect((await dialogues.bench.admin.get(`/agents/${instance.id}/frames`)).status).toBe(404);
+  });
+
+  it('shows no secret that is said in small pieces, in the stream or in what is kept', async () => {
+    const environment_vars = { TEST_AGENT_KEY: '${TEST_AGENT_KEY}' };
+    const said = { say: `It is ${SECRET}.`, chunks: 12, delay_ms: 10 };
+    const id = await made(dialogues.agent([[said]], {}, { environment_vars }));
+    await settings(id, { keep_frames: true });
+    await dialogues.bench.start(id);
+    const { instance } = await dialogues.bench.ended(id);
+    expect(instance).toMatchObject({ status: 'COMPLETED', result_summary: 'It is [redacted].' });
+    expect(await dialogues.words(id)).toBe('It is [redacted].');
+    const kept = (await frames(instance.id)).frames.flatMap(({ line }) => pieceOf(line)?.text ?? []);
+    expect(kept.length).toBe(12);
+    expect(kept.join('')).toBe('It is [redacted].');
   });
 
   it('is not kept otherwise', async () => {

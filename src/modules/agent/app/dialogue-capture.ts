@@ -54,10 +54,12 @@ export class DialogueCapture implements CapturedDialogue {
     /** The dialogue is over, by a failure or not. Once. */
     private readonly onOver: (failure: Failure | null) => void,
   ) {
-    const { runDirectories, redactor } = deps;
+    const { runDirectories, redactor, dialogues } = deps;
     const start = { stdout: target.stdout_offset, stderr: target.stderr_offset };
     this.stopRequested = instance.stop_requested_at != null;
-    this.reader = new DialogueReader(instance.id, start, runDirectories, redactor);
+    this.reader = new DialogueReader(instance.id, start, runDirectories, redactor, (line) =>
+      dialogues.pieceOf(line),
+    );
     this.store = new DialogueStore(target, () => this.attempt(), {
       ...deps,
       spoken: (spoken) => this.heard(spoken),

@@ -15,6 +15,8 @@ const CR = 13;
 /** Frames of one read, and the offset after the last of them. */
 export interface ReadFrames {
   heard: Heard[];
+  /** The offset after each of them. */
+  ends: number[];
   next_offset: number;
   /** Bytes that the file has at least. */
   seen: number;
@@ -33,8 +35,9 @@ export async function readFrames(file: OutputFile, offset: number, atEnd: boolea
     const seen = offset + buffer.length;
     const isFull = buffer.length >= limit;
     if (end === -1 && isFull && limit < MAX_FRAME_BYTES) continue;
-    if (end === -1 && isFull) return { heard: [{ too_long: buffer.length }], next_offset: seen, seen, more: true };
-    if (end === -1 && !(atEnd && buffer.length > 0)) return { heard: [], next_offset: offset, seen, more: false };
+    if (end === -1 && isFull) return { heard: [{ too_long: buffer.length }], ends: [seen], next_offset: seen, seen, more: true };
+    if (end === -1 && !(atEnd && buffer.length > 0))
+      return { heard: [], ends: [], next_offset: offset, seen, more: false };
     return framesOf(buffer, { offset, isFull, isLast: atEnd && !isFull });
   }
 }
@@ -44,6 +47,7 @@ function framesOf(
   { offset, isFull, isLast }: { offset: number; isFull: boolean; isLast: boolean },
 ): ReadFrames {
   const heard: Heard[] = [];
+  const ends: number[] = [];
   let start = 0;
   while (start < buffer.length && heard.length < MAX_FRAMES) {
     const found = buffer.indexOf(NEWLINE, start);
@@ -52,10 +56,12 @@ function framesOf(
     const line = buffer.subarray(start, end > start && buffer[end - 1] === CR ? end - 1 : end);
     heard.push({ line: line.toString() });
     start = end + 1;
+    ends.push(offset + Math.min(start, buffer.length));
   }
   const next = Math.min(start, buffer.length);
   return {
     heard,
+    ends,
     next_offset: offset + next,
     seen: offset + buffer.length,
     more: isFull || buffer.includes(NEWLINE, next),

@@ -43,6 +43,12 @@ export interface Spoken {
   over: { failure: { code: FailureCode; message: string } | null } | null;
 }
 
+/** A piece of a longer text: those that follow each other and are of the same one are one text. */
+export interface TextPiece {
+  of: string;
+  text: string;
+}
+
 /** A frame to the agent, and where it begins in what the agent reads. */
 export interface FrameToSend {
   at_byte: number;
@@ -65,6 +71,8 @@ export abstract class AgentDialogues {
    * output was read: so each line is heard once. `redact` takes out what nobody may see, of whatever is stored.
    */
   abstract step(tx: Tx, attempt: DialogueAttempt, heard: readonly Heard[], redact: <T>(value: T) => T): Promise<Spoken>;
+  /** What a line of the agent's output says, where that is a piece of a text. A function of the line alone. */
+  abstract pieceOf(line: string): TextPiece | null;
   /** What is to be sent from a byte on, in order. */
   abstract framesFrom(agentId: string, atByte: number): Promise<FrameToSend[]>;
   /** Calls back when there may be something for a step, or to be sent; returns what ends that. A hint only. */

@@ -90,6 +90,11 @@ export class Redactor {
     return this.index?.suspects(bytes) ? this.index.spans(bytes, INSIDE) : [];
   }
 
+  /** From where on bytes may be the beginning of a secret that goes on behind them; their length where they are not. */
+  tornFrom(bytes: Buffer): number {
+    return this.index?.tornFrom(bytes) ?? bytes.length;
+  }
+
   private walk(value: unknown): unknown {
     if (typeof value === 'string') return this.clean(value, true);
     if (Array.isArray(value)) return value.map((item) => this.walk(item));

@@ -24,6 +24,8 @@ export class SecretIndex {
   private readonly windows: Bloom;
   private readonly heads = new Map<number, Buffer[]>();
   private readonly tails = new Map<number, Buffer[]>();
+  /** By their first byte. */
+  private readonly beginnings = new Map<number, Buffer[]>();
   /** Every fifth gram of what may be torn: each piece holds one of them. */
   private readonly places = new Map<number, Place[]>();
 
@@ -37,6 +39,7 @@ export class SecretIndex {
       for (let at = 0; at + GRAM <= form.length; at++) this.grams.add(gram(form, at));
       for (let at = 0; at + this.window <= form.length; at++) this.windows.add(hash(form, at, this.window));
       push(this.heads, gram(form, 0), form);
+      push(this.beginnings, form[0]!, form);
       if (form.length < MIN_TORN) continue;
       push(this.tails, gram(form, form.length - GRAM), form);
       for (let at = 0; at + GRAM <= form.length; at += STRIDE) push(this.places, gram(form, at), { form, at });
@@ -80,6 +83,16 @@ export class SecretIndex {
     }
     if (edges.start && edges.end && bytes.length >= PIECE && this.holds(bytes)) return [[0, bytes.length]];
     return merged(found);
+  }
+
+  /** From where on the text may be the beginning of a form that goes on behind it; its length where it is not. */
+  tornFrom(bytes: Buffer): number {
+    for (let at = Math.max(0, bytes.length - this.longest + 1); at < bytes.length; at++) {
+      const there = bytes.length - at;
+      const begins = (form: Buffer) => there < form.length && form.compare(bytes, at, bytes.length, 0, there) === 0;
+      if (this.beginnings.get(bytes[at]!)?.some(begins)) return at;
+    }
+    return bytes.length;
   }
 
   private endOf(form: Buffer, bytes: Buffer, at: number, torn: boolean): number | undefined {

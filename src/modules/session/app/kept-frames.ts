@@ -5,6 +5,7 @@ import { Housekeeping } from '../../../common/ops/housekeeping.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
 import type { Heard } from '../../agent/contracts/agent-dialogues.js';
 import type { DialogueFrame } from '../contracts/dialogue.types.js';
+import { pieceOf } from '../domain/dialogue/chunks.js';
 import { cutText } from '../domain/dialogue/lenient.js';
 import type { FrameDirection } from '../domain/kept-frame.entity.js';
 import type { SessionDB } from './session-rows.js';
@@ -44,7 +45,7 @@ export async function keepFrames(
     rows.push({ agent_id, direction, line, bytes });
     kept += line.length + ROW;
   };
-  for (const one of heard) {
+  for (const one of untold(heard, redact)) {
     if ('line' in one) keep('received', one.line, Buffer.byteLength(one.line));
     else keep('received', '', one.too_long);
   }
@@ -57,6 +58,29 @@ export async function keepFrames(
     await db.insertInto('session_kept_frames').values(some).execute();
   }
   return kept;
+}
+
+/** Pieces of a text that together show a secret: the first one has the text without it, the others have nothing. */
+function untold(heard: readonly Heard[], redact: <T>(value: T) => T): readonly Heard[] {
+  const pieces = heard.map((one) => ('line' in one ? pieceOf(one.line) : null));
+  const clean = [...heard];
+  for (let from = 0, to; from < pieces.length; from = to) {
+    const of = pieces[from]?.of;
+    for (to = from + 1; of !== undefined && pieces[to]?.of === of; ) to++;
+    const said = pieces.slice(from, to).map((piece) => piece?.text ?? '');
+    const whole = said.join('');
+    const shown = redact(whole);
+    if (shown === whole || to - from === 1) continue;
+    for (let at = from; at < to; at++) clean[at] = withText(heard[at]!, at === from ? shown : '');
+  }
+  return clean;
+}
+
+function withText(one: Heard, text: string): Heard {
+  if (!('line' in one)) return one;
+  const frame = JSON.parse(one.line) as { params: { update: { content: { text: string } } } };
+  frame.params.update.content.text = text;
+  return { line: JSON.stringify(frame) };
 }
 
 /** Removes what was kept for long enough. */

@@ -10,9 +10,11 @@ import {
   type FrameToSend,
   type Heard,
   type Spoken,
+  type TextPiece,
 } from '../../agent/contracts/agent-dialogues.js';
 import type { DialogueEvent, DialogueOpening, OpenedSession } from '../contracts/dialogue.types.js';
 import { firstPrompt } from '../domain/first-prompt.js';
+import { pieceOf } from '../domain/dialogue/chunks.js';
 import { steps, type Step } from '../domain/dialogue/dialogue.js';
 import { newDialogue, type DialogueState } from '../domain/dialogue/state.js';
 import { appendFrames, framesFrom } from './dialogue-frames.js';
@@ -100,6 +102,10 @@ export class SessionDialogues extends AgentDialogues {
       events = out.again.length > 0 ? out.again.splice(0) : await this.next(round, out.state);
     }
     return this.store(round, out, heard);
+  }
+
+  pieceOf(line: string): TextPiece | null {
+    return pieceOf(line);
   }
 
   framesFrom(agentId: string, atByte: number): Promise<FrameToSend[]> {

@@ -1,6 +1,7 @@
 import type { LogLevel } from '../../../../common/acp/acp-message.js';
 import { mediaOf, mediaText } from './content.js';
 import type { Exchange } from './exchange.js';
+import { framesOf } from './frame.js';
 import { cutText, identifier, record, text, type Json } from './lenient.js';
 import { MAX_ID_BYTES, MAX_MESSAGE_TEXT, MAX_SUMMARY } from './limits.js';
 
@@ -26,6 +27,18 @@ export function chunk(x: Exchange, update: Json, { kind, level }: { kind: string
   }
   if (kind === 'agent_message') remember(x, words);
   for (const piece of pieces(words)) x.log(level, piece, about);
+}
+
+/** What a line says, where it is nothing but a piece of a text; and of which text it is. */
+export function pieceOf(line: string): { of: string; text: string } | null {
+  if (!line.includes('_chunk') || line.trimStart().startsWith('[')) return null;
+  const [frame, ...more] = framesOf(line)?.frames ?? [];
+  if (more.length > 0 || (frame?.is !== 'notification' && frame?.is !== 'request')) return null;
+  const update = record(record(frame.params)?.['update']);
+  const kind = text(update?.['sessionUpdate']);
+  const words = text(record(update?.['content'])?.['text']);
+  if (!update || kind === null || !Object.hasOwn(CHUNKS, kind) || words === null) return null;
+  return { of: `${kind} ${identifier(update['messageId'], MAX_ID_BYTES) ?? ''}`, text: words };
 }
 
 /** What comes next is another message, whatever its kind. */
