@@ -8,6 +8,7 @@ import { setUpApiDocument } from './common/http/api-document/api-document.js';
 import type { Config } from './common/config/config.js';
 import { allowOrigins } from './common/http/cors.js';
 import { allowLargerBodies } from './common/http/body-limit.js';
+import { hearOut } from './common/http/hear-out.js';
 import { sendEtags } from './common/http/etag.js';
 import { httpAdapter } from './common/http/http-adapter.js';
 import { refuseClients } from './common/http/role-gate.js';
@@ -55,6 +56,7 @@ export async function createApp(
   app.get(Metrics).measure(fastify);
   sendEtags(fastify);
   allowLargerBodies(fastify);
+  hearOut(fastify);
   await setSecurityHeaders(app);
   allowOrigins(app, config);
   if (worksIn(config.orchestrator.role, ['api'])) setUpApiDocument(app);

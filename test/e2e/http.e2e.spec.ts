@@ -171,6 +171,11 @@ describe('bodies', () => {
     const { status } = await raw(request('POST /api/v1/boards', headers, chunk.repeat(20)));
     expect(status).toBe(413);
   });
+
+  it('that are much too large are refused when they are there: the answer is not lost with the connection', async () => {
+    const large = Buffer.alloc(16 * MIB, 'x');
+    for (let n = 0; n < 10; n++) expect((await post(large)).status).toBe(413);
+  });
 });
 
 describe('what is hardly HTTP', () => {
