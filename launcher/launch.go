@@ -18,9 +18,7 @@ func launch(command []string) {
 	}
 	makePipe(gateFile)
 	gate := openGate() // before the server is told that there is something to see: it finds a reader at once
-	if err := writeWhole(probeFile, look()); err != nil {
-		fail(exitLauncher, err.Error())
-	}
+	writeProbe()
 	waitAt(gate)
 	if err := writeNew(begunFile); err != nil {
 		fail(exitLauncher, err.Error())
@@ -55,6 +53,20 @@ func launch(command []string) {
 	}
 	err, found := execute(command)
 	failBegun("exec", command[0], err, found)
+}
+
+// lookAround is all that is wanted where a server finds out what its engine holds: whoever starts it need not live on
+// for it to end.
+func lookAround() {
+	latch()
+	syscall.Umask(0o022)
+	writeProbe()
+}
+
+func writeProbe() {
+	if err := writeWhole(probeFile, look()); err != nil {
+		fail(exitLauncher, err.Error())
+	}
 }
 
 // latch makes sure that only the first start of a container gets any further. Whatever else lies in the run directory

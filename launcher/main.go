@@ -38,6 +38,8 @@ func main() {
 	switch mode {
 	case "launch":
 		launch(arguments)
+	case "look":
+		lookAround()
 	case "health":
 		health(arguments)
 	case modeBridge:
@@ -46,7 +48,7 @@ func main() {
 		feed()
 	case modeNothing: // what the probe starts in a namespace of its own
 	default:
-		fail(exitUsage, "usage: kandev-launcher launch|health COMMAND [ARGUMENT]...")
+		fail(exitUsage, "usage: kandev-launcher launch|health COMMAND [ARGUMENT]..., or kandev-launcher look")
 	}
 }
 

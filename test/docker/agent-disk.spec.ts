@@ -168,11 +168,12 @@ describeWithEngine.each(['filesystem', 'measured'] as const)('the disk limit of 
     });
     await bench.start(taskId);
     const { id } = await bench.running(taskId);
-    const used = await until('the disk to be measured', async () => {
-      const { usage } = await bench.instance(id);
-      const bytes = usage?.['disk_bytes'] ?? 0;
+    // A disk that has to be measured is looked at every 30 s, the first time perhaps before all is written.
+    const measured = async () => {
+      const bytes = (await bench.instance(id)).usage?.['disk_bytes'] ?? 0;
       return bytes > 9 * MEBI && bytes;
-    });
+    };
+    const used = await until('the disk to be measured', measured, 60_000);
     expect(used).toBeLessThan(10 * MEBI);
     await bench.admin.post(`/agents/${id}/stop`, { force: true });
     await bench.ended(taskId);

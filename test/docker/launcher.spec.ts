@@ -110,6 +110,21 @@ describeWithEngine('the launcher', () => {
     expect(trace(spec)).toBe('ran\n');
   });
 
+  it('looks around and ends by itself, where nothing else is wanted', async () => {
+    const spec = await box.spec(sh('echo never'));
+    const name = `kandev-test-look-${spec.agent_id}`;
+    const HostConfig = { AutoRemove: true, NetworkMode: 'none', Binds: [`${spec.run_directory}:/run/kandev`] };
+    const container = await docker.createContainer({ name, Image: BARE, Cmd: ['/program', 'look'], HostConfig });
+    await container.start();
+    await until('it to be gone', async () =>
+      container.inspect().then(
+        () => false,
+        (error: { statusCode?: number }) => error.statusCode === 404,
+      ),
+    );
+    expect(JSON.parse(readFileSync(join(spec.run_directory, 'probe.json'), 'utf8'))).toMatchObject({ uid: 0 });
+  });
+
   describe('in an image without a shell', () => {
     it('runs its only program', async () => {
       const spec = await box.launch(['/program'], { image_name: BARE });

@@ -229,7 +229,8 @@ describe('the document', () => {
 
   it('says of each id that it is one', () => {
     const ids = properties().filter(({ field }) => /(\.id|_ids?|_by)$/.test(field));
-    const others = /^(TaskEvent\.id|Frame\.id|ProbedAuthMethod\.id|\w+\.(container|image|correlation|request|option|mode)_id)$/;
+    const others =
+      /^(TaskEvent\.id|Frame\.id|ProbedAuthMethod\.id|\w+\.(container|image|correlation|request|option|mode)_id)$/;
     expect(ids.length).toBeGreaterThan(20);
     const unsaid = ids.filter(({ field, schema }) => !others.test(field) && !isOf('uuid')(schema));
     expect(unsaid.map(({ field }) => field)).toEqual([]);

@@ -168,7 +168,7 @@ describe('bodies', () => {
     expect(await post('x'.repeat(MIB + 1))).toMatchObject({ status: 413, body: { code: 'request.too_large' } });
     const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
     const headers = [authorized(), 'Content-Type: application/json', 'Transfer-Encoding: chunked'];
-    const { status } = await raw(request('POST /api/v1/boards', headers, chunk.repeat(20)));
+    const { status } = await raw(request('POST /api/v1/boards', headers, `${chunk.repeat(20)}0\r\n\r\n`));
     expect(status).toBe(413);
   });
 

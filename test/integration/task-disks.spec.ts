@@ -273,6 +273,18 @@ describeAsRoot('a disk that is a file system', () => {
     });
   });
 
+  it('gets its new limit when the agent before is cleared away meanwhile, and not while that one works', async () => {
+    const made = disks('filesystem');
+    await made.prepare(TASK, AGENT, 16 * MEBI, USER);
+    const inUse = { caveat: expect.stringContaining('in use') as string };
+    expect(await made.prepare(TASK, OTHER, 32 * MEBI, USER)).toMatchObject(inUse);
+    await made.release(TASK, OTHER);
+    const next = made.prepare(TASK, NEXT, 32 * MEBI, USER);
+    await made.release(TASK, AGENT);
+    expect(await next).toMatchObject({ caveat: null });
+    await made.release(TASK, NEXT);
+  });
+
   it('lets nothing on it become a device or a right', async () => {
     const { disk } = await disks('filesystem').prepare(TASK, AGENT, 16 * MEBI, USER);
     execFileSync('mknod', ['-m', '666', join(disk.workspace, 'zero'), 'c', '1', '5']);

@@ -38,8 +38,9 @@ export class SessionTrial implements Stage {
     this.pool = new pg.Pool({ connectionString: database, max: 4 });
     this.pool.on('error', () => undefined);
     world.later(() => this.pool.end());
-    this.server = new ServerProcess(world, { home: world.folder('home'), database, env: {} });
-    world.later(() => clearAway(this.server.place.home, new Dockerode()));
+    const home = world.folder('home');
+    world.later(() => clearAway(home, new Dockerode())); // the last is undone first: when the server is dead
+    this.server = new ServerProcess(world, { home, database, env: {} });
     world.later(() => void (this.isClosed = true));
   }
 

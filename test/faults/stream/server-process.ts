@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { TestUser } from '../../support/test-user.js';
+import { removeTrials } from '../../support/trials.js';
 import { until } from '../../support/until.js';
 import type { World } from './world.js';
 
@@ -32,6 +33,7 @@ export class ServerProcess {
     world.later(async () => {
       await this.end('SIGKILL');
       endAgents(place.home);
+      await removeTrials(place.home);
     });
   }
 

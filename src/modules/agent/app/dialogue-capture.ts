@@ -57,9 +57,7 @@ export class DialogueCapture implements CapturedDialogue {
     const { runDirectories, redactor, dialogues } = deps;
     const start = { stdout: target.stdout_offset, stderr: target.stderr_offset };
     this.stopRequested = instance.stop_requested_at != null;
-    this.reader = new DialogueReader(instance.id, start, runDirectories, redactor, (line) =>
-      dialogues.pieceOf(line),
-    );
+    this.reader = new DialogueReader(instance.id, start, runDirectories, redactor, (line) => dialogues.pieceOf(line));
     this.store = new DialogueStore(target, () => this.attempt(), {
       ...deps,
       spoken: (spoken) => this.heard(spoken),

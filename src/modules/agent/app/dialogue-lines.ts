@@ -35,7 +35,8 @@ export async function readFrames(file: OutputFile, offset: number, atEnd: boolea
     const seen = offset + buffer.length;
     const isFull = buffer.length >= limit;
     if (end === -1 && isFull && limit < MAX_FRAME_BYTES) continue;
-    if (end === -1 && isFull) return { heard: [{ too_long: buffer.length }], ends: [seen], next_offset: seen, seen, more: true };
+    if (end === -1 && isFull)
+      return { heard: [{ too_long: buffer.length }], ends: [seen], next_offset: seen, seen, more: true };
     if (end === -1 && !(atEnd && buffer.length > 0))
       return { heard: [], ends: [], next_offset: offset, seen, more: false };
     return framesOf(buffer, { offset, isFull, isLast: atEnd && !isFull });

@@ -7,21 +7,32 @@ import type { Redactor } from '../domain/redaction.js';
  */
 export function untornCount(heard: readonly Heard[], redactor: Redactor, pieceOf: AgentDialogues['pieceOf']): number {
   if (!redactor.active) return heard.length;
+  const pieces = lastPieces(heard, redactor.reach, pieceOf);
+  const text = Buffer.concat(pieces);
+  const starts: number[] = [];
+  for (let at = 0, n = 0; n < pieces.length; at += pieces[n]!.length, n++) starts.push(at);
+  const pieceAt = (byte: number): number => starts.findLastIndex((start) => start <= byte);
+  const torn = redactor.tornFrom(text);
+  if (torn === text.length) return heard.length;
+  // What is taken in ends between two pieces, and not within a secret that is there as a whole.
+  let first = pieceAt(torn);
+  for (const [from, to] of redactor.spans(text).toReversed()) {
+    const cut = starts[first]!;
+    if (from < cut && cut < to) first = pieceAt(from);
+  }
+  return heard.length - pieces.length + first;
+}
+
+/** The texts of the lines at the end that are pieces of one text; enough of them to see twice the longest secret. */
+function lastPieces(heard: readonly Heard[], reach: number, pieceOf: AgentDialogues['pieceOf']): Buffer[] {
   const pieces: Buffer[] = [];
-  let bytes = 0;
   let of: string | undefined;
+  let bytes = 0;
   for (const one of heard.toReversed()) {
-    const piece = 'line' in one ? pieceOf(one.line) : null;
+    const piece = 'line' in one && bytes < 2 * reach ? pieceOf(one.line) : null;
     if (!piece || (of !== undefined && piece.of !== of)) break;
     of = piece.of;
-    pieces.unshift(Buffer.from(piece.text));
-    bytes += pieces[0]!.length;
-    if (bytes >= redactor.reach) break;
+    bytes += pieces[pieces.push(Buffer.from(piece.text)) - 1]!.length;
   }
-  const from = redactor.tornFrom(Buffer.concat(pieces, bytes));
-  let left = bytes - from;
-  if (left <= 0) return heard.length;
-  let torn = 0;
-  for (; left > 0; torn++) left -= pieces[pieces.length - 1 - torn]!.length;
-  return heard.length - torn;
+  return pieces.toReversed();
 }

@@ -65,10 +65,10 @@ function untold(heard: readonly Heard[], redact: <T>(value: T) => T): readonly H
   const pieces = heard.map((one) => ('line' in one ? pieceOf(one.line) : null));
   const clean = [...heard];
   for (let from = 0, to; from < pieces.length; from = to) {
-    const of = pieces[from]?.of;
-    for (to = from + 1; of !== undefined && pieces[to]?.of === of; ) to++;
-    const said = pieces.slice(from, to).map((piece) => piece?.text ?? '');
-    const whole = said.join('');
+    const first = pieces[from];
+    const next = pieces.findIndex((piece, at) => at > from && (!first || piece?.of !== first.of));
+    to = next === -1 ? pieces.length : next;
+    const whole = pieces.slice(from, to).reduce((text, piece) => text + (piece?.text ?? ''), '');
     const shown = redact(whole);
     if (shown === whole || to - from === 1) continue;
     for (let at = from; at < to; at++) clean[at] = withText(heard[at]!, at === from ? shown : '');

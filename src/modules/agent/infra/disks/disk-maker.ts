@@ -44,6 +44,13 @@ export class DiskMaker {
     return { disk, method: 'filesystem', caveat };
   }
 
+  /** Whether the disk can't be given this limit now, as somebody has it: an attempt that is being cleared away, or a copy. */
+  async isInUse(taskId: string, limit: number | null): Promise<boolean> {
+    const image = await this.files.image(taskId);
+    if (!image || (await image.limit()) === (limit ?? (await this.total()))) return false;
+    return (await image.attached()) !== undefined;
+  }
+
   /** @throws AttemptFailure when only file systems will do and there can be none */
   private async methodForNew(): Promise<DiskMethod> {
     const { method, obstacle } = await this.methods.decide();

@@ -49,19 +49,34 @@ export class HostTaskDisks extends TaskDisks {
     return (await this.maker.methods.decide()).method;
   }
 
-  prepare(taskId: string, owner: string, limit: number | null, user: AgentUser): Promise<PreparedDisk> {
-    return this.locks.run(taskId, async () => {
-      this.holders.add(taskId, owner);
-      try {
-        const prepared = await this.maker.put(taskId, limit);
-        await furnish(prepared.disk, user);
-        return prepared;
-      } catch (error) {
-        if (error instanceof AttemptFailure) throw error;
-        this.logger.error({ err: error, task_id: taskId }, 'the disk of a task is not available');
-        throw unavailable("The task's disk could not be made or mounted; the server's log says why.");
-      }
-    });
+  async prepare(taskId: string, owner: string, limit: number | null, user: AgentUser): Promise<PreparedDisk> {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      // Those who leave need the lock, so it is not kept while they are waited for.
+      const prepared = await this.locks.run(taskId, async () => {
+        const mayWait = performance.now() < deadline && (await this.isInUse(taskId, limit));
+        return mayWait ? undefined : this.put(taskId, owner, limit, user);
+      });
+      if (prepared) return prepared;
+      await sleep(POLL_MS);
+    }
+  }
+
+  private isInUse(taskId: string, limit: number | null): Promise<boolean> {
+    return this.maker.isInUse(taskId, limit).catch(() => false); // what is wrong with it is told when it is put in place
+  }
+
+  private async put(taskId: string, owner: string, limit: number | null, user: AgentUser): Promise<PreparedDisk> {
+    this.holders.add(taskId, owner);
+    try {
+      const prepared = await this.maker.put(taskId, limit);
+      await furnish(prepared.disk, user);
+      return prepared;
+    } catch (error) {
+      if (error instanceof AttemptFailure) throw error;
+      this.logger.error({ err: error, task_id: taskId }, 'the disk of a task is not available');
+      throw unavailable("The task's disk could not be made or mounted; the server's log says why.");
+    }
   }
 
   async use<T>(taskId: string, work: (disk: TaskDisk) => Promise<T>): Promise<T | undefined> {

@@ -17,6 +17,7 @@ import type { SandboxProbe } from '../../domain/sandbox.js';
 import { needsChown } from '../agent-user.js';
 import { containerName, LABEL_HOME, LABEL_HOME_PATH } from './container-options.js';
 import { ContainerRecipe } from './container-recipe.js';
+import { LAUNCHER_TARGET } from './container-targets.js';
 import { QUICK_SECONDS, SLOW_SECONDS, within } from './deadline.js';
 import { DOCKER } from './docker-client.js';
 import { EngineReader } from './engine-reader.js';
@@ -79,7 +80,6 @@ export class EngineTrial {
     return compareSandbox({ policy, network: spec.network }, inspected, probe, capabilities).differences;
   }
 
-  /** There is no gate in its run directory: the launcher looks around and then ends. */
   private async lookInside(spec: LaunchSpec): Promise<SandboxProbe> {
     const deadline = Date.now() + QUICK_SECONDS * 1000;
     for (;;) {
@@ -95,6 +95,7 @@ export class EngineTrial {
     const { host_id, home } = this.config;
     const { name, ...body } = await new ContainerRecipe(this.docker, this.config).options(spec);
     body.Labels = { [LABEL_HOME]: host_id, [LABEL_HOME_PATH]: home, [LABEL_TRIAL]: host_id };
+    body.Entrypoint = [LAUNCHER_TARGET, 'look'];
     body.HostConfig = { ...body.HostConfig, AutoRemove: true }; // also when this server is killed meanwhile
     const request: object = { _query: { name }, _body: body };
     await within(SLOW_SECONDS, this.docker.createContainer(request));
