@@ -15,7 +15,7 @@ import type { ResourceUsage } from '../../domain/resource-usage.js';
 import { RunDirectories } from '../../domain/run-directory.js';
 import { openRegularFile } from '../files/open-regular-file.js';
 import { GroupUsage } from './group-usage.js';
-import { commandLineOf, groupIsAlive, signalGroup } from './process-table.js';
+import { commandLineOf, groupIsAlive, processIsAlive, signalGroup } from './process-table.js';
 
 /**
  * As in a container: output to files, a latch against a second start. The shell stays, to write down the exit code
@@ -43,6 +43,7 @@ const MAX_DIGITS = 16;
 const KILL_LIMIT_MS = 10_000; // zombies that nobody reaps look alive
 const PID_LIMIT_MS = 20_000; // a shell's first line, on a machine at its limit
 const POLL_MS = 50; // nobody tells a server that is not the parent
+const LOOK_MS = 2_000; // whether a process that has the number is the agent still
 
 /**
  * Agents as plain processes of the server's own user, for machines without an engine. No isolation whatsoever:
@@ -159,8 +160,16 @@ export class ProcessRuntime extends ContainerRuntime {
       const observed = await this.inspect(agentId);
       if (observed.state === 'exited') return observed.exit;
       if (observed.state === 'absent') return 'vanished';
-      await sleep(POLL_MS, undefined, { signal });
+      await this.untilGone(agentId, signal);
     }
+  }
+
+  /** Asks the kernel alone, which costs nothing; for a while only, as another process may have its number by then. */
+  private async untilGone(agentId: string, signal: AbortSignal): Promise<void> {
+    const pid = await this.pid(agentId);
+    const deadline = performance.now() + LOOK_MS;
+    do await sleep(POLL_MS, undefined, { signal });
+    while (pid !== undefined && processIsAlive(pid) && performance.now() < deadline);
   }
 
   async stop(agentId: string, graceSeconds: number): Promise<void> {

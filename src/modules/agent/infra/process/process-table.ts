@@ -38,3 +38,13 @@ export function groupIsAlive(pid: number): boolean {
     return false;
   }
 }
+
+/** Also of one that has ended and that nobody has asked about. */
+export function processIsAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
