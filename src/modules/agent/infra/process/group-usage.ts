@@ -27,7 +27,7 @@ export class GroupUsage {
     const members = (await all).filter((one) => one.group === group);
     if (members.length === 0) return null;
     const before = this.last.get(agentId);
-    const sum = (of: (one: Member) => number): number => members.reduce((all, one) => all + of(one), 0);
+    const sum = (of: (one: Member) => number): number => members.reduce((whole, one) => whole + of(one), 0);
     const cpu_seconds = sum((one) => one.cpu_seconds);
     const memory_bytes = sum((one) => one.memory_bytes);
     const memory_peak_bytes = Math.max(memory_bytes, before?.memory_peak_bytes ?? 0);

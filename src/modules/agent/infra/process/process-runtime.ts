@@ -168,8 +168,10 @@ export class ProcessRuntime extends ContainerRuntime {
   private async untilGone(agentId: string, signal: AbortSignal): Promise<void> {
     const pid = await this.pid(agentId);
     const deadline = performance.now() + LOOK_MS;
-    do await sleep(POLL_MS, undefined, { signal });
-    while (pid !== undefined && processIsAlive(pid) && performance.now() < deadline);
+    for (;;) {
+      await sleep(POLL_MS, undefined, { signal });
+      if (pid === undefined || !processIsAlive(pid) || performance.now() > deadline) return;
+    }
   }
 
   async stop(agentId: string, graceSeconds: number): Promise<void> {
