@@ -64,7 +64,7 @@ const firstRun = (columns: string, board: string, user: string, type: string, al
 const nextBoard = (also: string, lock: string): string => `
   select board_id, user_service into board, users_at from board_shares share
   where waiting and board_id <> all(passed_by) and ${openBoard('board_id')} ${also}
-  order by pass, board_id limit 1 for no key update ${lock};`;
+  order by pass, place limit 1 for no key update ${lock};`;
 const HAS_RUN = `and (
   select true from user_shares person where person.board_id = share.board_id and person.waiting
     and ${openUser('person.user_id')} and exists (select from unnest(types) type
@@ -106,8 +106,8 @@ const readHost = (also: string): string => `
 const FIRST = `
     select first.id, first.place, greatest(person.pass, users_at) as at, person.user_id, first.memory_bytes, first.cpus
     from (
-      select user_id, pass from user_shares
-      where board_id = board and waiting and ${openUser('user_id')} order by pass, user_id offset 0
+      select user_id, pass, place from user_shares
+      where board_id = board and waiting and ${openUser('user_id')} order by pass, place offset 0
     ) person cross join lateral (
       select first.id, first.place, type.memory_bytes, type.cpus
       from unnest(types, host.takes_memory, host.takes_cpus) as type (name, memory_bytes, cpus) cross join lateral (
@@ -115,7 +115,7 @@ const FIRST = `
       ) first
       order by first.rank_at, first.id limit 1
     ) first
-    order by person.pass, person.user_id limit 1`;
+    order by person.pass, person.place limit 1`;
 
 /** What the claimer has to know of the run: every column more is described and copied several times. */
 const COLUMNS = `id uuid, task_id uuid, agent_type varchar, repository_url varchar, branch varchar, state varchar,
@@ -229,12 +229,13 @@ begin
         returning ${NAMES.map((name) => `runs.${name}`).join(', ')}
       ), board_turn as (
         update board_shares share set turn_pass = greatest(share.pass, service.at), user_service = free.at,
+          place = nextval('share_places'),
           pass = greatest(share.pass, service.at)
             + case when host.is_limited then share_step('board', share.board_id::text) else 1 end
         from free, (select max(turn_pass) as at from board_shares) service
         where share.board_id = board
       ), user_turn as (
-        update user_shares share set turn_pass = free.at,
+        update user_shares share set turn_pass = free.at, place = nextval('share_places'),
           pass = free.at + case when host.is_limited then share_step('user', share.user_id::text) else 1 end
         from free where share.board_id = board and share.user_id = free.user_id
       )
@@ -285,19 +286,19 @@ declare who uuid := ${USER};
 begin
   perform pg_advisory_xact_lock_shared(0x73686172, hashtext(board::text));
   if not exists (select from board_shares where board_id = board and waiting) then
-    insert into board_shares as share (board_id, pass, turn_pass, user_service)
-      select board, service.at, service.at,
+    insert into board_shares as share (board_id, pass, turn_pass, place, user_service)
+      select board, service.at, service.at, nextval('share_places'),
         (select coalesce(max(turn_pass), 0) from user_shares where board_id = board)
       from (select coalesce(max(turn_pass), 0) as at from board_shares) service
       on conflict (board_id) do update set waiting = true, pass = greatest(share.pass, excluded.pass),
-        turn_pass = greatest(share.turn_pass, excluded.turn_pass) where not share.waiting;
+        turn_pass = greatest(share.turn_pass, excluded.turn_pass), place = excluded.place where not share.waiting;
   end if;
   if not exists (select from user_shares where board_id = board and user_id = who and waiting) then
-    insert into user_shares as share (board_id, user_id, pass, turn_pass)
-      select board, who, service.at, service.at
+    insert into user_shares as share (board_id, user_id, pass, turn_pass, place)
+      select board, who, service.at, service.at, nextval('share_places')
       from (select coalesce(max(turn_pass), 0) as at from user_shares where board_id = board) service
       on conflict (board_id, user_id) do update set waiting = true, pass = greatest(share.pass, excluded.pass),
-        turn_pass = greatest(share.turn_pass, excluded.turn_pass) where not share.waiting;
+        turn_pass = greatest(share.turn_pass, excluded.turn_pass), place = excluded.place where not share.waiting;
   end if;
 end $$`;
 /** The triggers whose conditions `run_changed` looks at now. */
@@ -315,6 +316,15 @@ const UP = [
   `update board_shares share set user_service = service.at
      from (select board_id, max(turn_pass) as at from user_shares group by 1) service
      where service.board_id = share.board_id`,
+  // Who has waited for longer, or had a turn longer ago, goes first where the passes are equal: else those of a low id
+  // would have two turns before one of a high id has its own.
+  `create sequence share_places`,
+  ...['board_shares', 'user_shares'].flatMap((table) => [
+    `alter table ${table} add column place bigint not null default 0`,
+    `update ${table} set place = nextval('share_places')`,
+  ]),
+  `drop index board_shares_pass_idx`,
+  `create index board_shares_pass_idx on board_shares (pass, place) where waiting`,
   WAKE_SHARES,
   `create or replace function share_queue() returns trigger language plpgsql as $$
    begin
@@ -348,6 +358,9 @@ const DOWN = [
   `drop trigger runs_share_queue_insert on runs`,
   `drop function share_queue()`,
   `drop function wake_shares(uuid, uuid)`,
+  `drop index board_shares_pass_idx`,
+  ...['board_shares', 'user_shares'].map((table) => `alter table ${table} drop column place`),
+  `drop sequence share_places`,
   `alter table board_shares drop column user_service`,
   `drop index runs_queue_idx, runs_parked_idx`,
 ];
@@ -358,4 +371,5 @@ const AS_BEFORE = [
   ...BEFORE.map((trigger) => `create trigger ${trigger}`),
   'create index runs_queue_idx',
   'create index runs_parked_idx',
+  'create index board_shares_pass_idx',
 ];

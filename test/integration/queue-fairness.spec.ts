@@ -102,6 +102,17 @@ function dice(seed: number): (limit: number) => number {
 }
 
 describe('a board that waits', () => {
+  it('serves of equals who had a turn longer ago, whatever their ids are', async () => {
+    const [low, high] = [0, 1].toSorted((a, b) => (boards[a]! < boards[b]! ? -1 : 1)) as [number, number];
+    await queue(boards[high]!, [{}]);
+    await queue(boards[low]!, [{}]);
+    for (let round = 0; round < 3; round++) {
+      expect([await served(), await served()]).toEqual([high, low]);
+      await queue(boards[low]!, [{}]);
+      await queue(boards[high]!, [{}]);
+    }
+  });
+
   it('loses no turn by a run that waits for an agent that was left behind', async () => {
     const host_id = await rows.host({ slots: 1 });
     claims = claimsOf(host_id);

@@ -13,6 +13,7 @@ export type ShareRow = Omit<ShareOfQueue, 'board_step' | 'user_step'>;
 export async function readShares(db: Kysely<RunDB>): Promise<ShareRow[]> {
   const { rows } = await sql<ShareRow>`
     select claimable.*, coalesce(board.pass, 'Infinity') as board_pass, coalesce(person.pass, 'Infinity') as user_pass,
+      coalesce(board.place::float8, 'Infinity') as board_place, coalesce(person.place::float8, 'Infinity') as user_place,
       (select coalesce(max(turn_pass), 0) from board_shares) as board_service,
       coalesce(board.user_service, 0) as user_service
     from (

@@ -174,19 +174,19 @@ export class QueueUpkeep {
       )`;
     const boards = await sql`
       ${claimants}
-      insert into board_shares as share (board_id, pass, turn_pass, user_service)
-      select distinct board_id, service.at, service.at,
+      insert into board_shares as share (board_id, pass, turn_pass, place, user_service)
+      select board_id, service.at, service.at, nextval('share_places'),
         (select coalesce(max(turn_pass), 0) from user_shares person where person.board_id = claimant.board_id)
-      from claimant join boards on boards.id = board_id,
+      from (select distinct board_id from claimant) claimant join boards on boards.id = board_id,
         (select coalesce(max(turn_pass), 0) as at from board_shares) service
       where not exists (select from board_shares known where known.board_id = claimant.board_id and waiting)
       order by board_id
       on conflict (board_id) do update set waiting = true, pass = greatest(share.pass, excluded.pass),
-        turn_pass = greatest(share.turn_pass, excluded.turn_pass)`.execute(db);
+        turn_pass = greatest(share.turn_pass, excluded.turn_pass), place = excluded.place`.execute(db);
     const users = await sql`
       ${claimants}
-      insert into user_shares as share (board_id, user_id, pass, turn_pass)
-      select board_id, user_id, service.at, service.at
+      insert into user_shares as share (board_id, user_id, pass, turn_pass, place)
+      select board_id, user_id, service.at, service.at, nextval('share_places')
       from claimant join boards on boards.id = board_id cross join lateral (
         select coalesce(max(turn_pass), 0) as at from user_shares other where other.board_id = claimant.board_id
       ) service
@@ -196,7 +196,7 @@ export class QueueUpkeep {
       )
       order by board_id, user_id
       on conflict (board_id, user_id) do update set waiting = true, pass = greatest(share.pass, excluded.pass),
-        turn_pass = greatest(share.turn_pass, excluded.turn_pass)`.execute(db);
+        turn_pass = greatest(share.turn_pass, excluded.turn_pass), place = excluded.place`.execute(db);
     return Number(boards.numAffectedRows ?? 0) + Number(users.numAffectedRows ?? 0);
   }
 

@@ -101,7 +101,7 @@ export class HoldUps {
     return this.overdue().some((large) => {
       const wanted = this.facts.needs.get(large.agent_type);
       const missing = wanted && missingOn(host, wanted);
-      if (!missing || saverOf(large.id, wanted, this.facts.savers, host) !== host) return false;
+      if (!missing || saverOf(large.id, wanted, this.facts, host) !== host) return false;
       return (missing.memory_bytes > 0 && needs.memory_bytes > 0) || (missing.cpus > 0 && needs.cpus > 0);
     });
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { HostFacts, TypeNeeds } from './queue-facts.js';
+import type { HostFacts, QueueFacts, TypeNeeds } from './queue-facts.js';
 
 // What the claim asks of a host, for one run.
 
@@ -20,11 +20,12 @@ export function missingOn(host: HostFacts, needs: TypeNeeds): { memory_bytes: nu
 export function saverOf(
   run_id: string,
   needs: TypeNeeds,
-  savers: readonly HostFacts[],
+  { savers, limits }: Pick<QueueFacts, 'savers' | 'limits'>,
   asked: HostFacts,
 ): HostFacts | undefined {
   const others = savers.filter((host) => host !== asked && !host.draining);
-  const able = [asked, ...others].filter((host) => host.slots > 0 && hasLabels(host, needs));
+  const hasSlots = ({ id, slots }: HostFacts): boolean => (limits.maxOf('host', id) ?? slots) > 0;
+  const able = [asked, ...others].filter((host) => hasSlots(host) && hasLabels(host, needs));
   const lots = new Map(
     able.map((host) => [
       host,

@@ -11,6 +11,8 @@ export const BoardShareSchema = defineEntity({
     turn_pass: p.double().default(0),
     /** The same of its users: the highest of their `turn_pass`. */
     user_service: p.double().default(0),
+    /** Where the passes are equal the lowest is next: drawn when it begins to wait, and with each turn. */
+    place: p.bigint().defaultRaw('0'),
     /** Has queued runs. May be true without; never for long false with. */
     waiting: p.boolean().default(true),
   },
@@ -29,6 +31,7 @@ export const UserShareSchema = defineEntity({
     user_id: p.uuid().primary(),
     pass: p.double(),
     turn_pass: p.double().default(0),
+    place: p.bigint().defaultRaw('0'),
     waiting: p.boolean().default(true),
   },
 });

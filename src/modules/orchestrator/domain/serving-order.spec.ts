@@ -3,7 +3,7 @@ import { positionOf, servingOrder, type ShareOfQueue } from './serving-order.js'
 
 const share = (columns: Partial<ShareOfQueue>): ShareOfQueue => ({
   ...{ board_id: 'a', user_id: 'u', board_pass: 0, user_pass: 0, board_service: 0, user_service: 0 },
-  ...{ board_step: 1, user_step: 1, queued: 1 },
+  ...{ board_place: 0, user_place: 0, board_step: 1, user_step: 1, queued: 1 },
   ...columns,
 });
 const served = (shares: ShareOfQueue[]) =>
@@ -16,12 +16,12 @@ describe('the order of the queue', () => {
       share({ user_id: 'v', queued: 1 }),
       share({ board_id: 'b', queued: 2, board_pass: 1 }),
     ];
-    expect(served(shares)).toBe('au1 av1 bu1 au2 bu2 au3');
+    expect(served(shares)).toBe('au1 bu1 av1 bu2 au2 au3');
   });
 
   it('serves twice the weight twice as often', () => {
     expect(served([share({ queued: 4, board_step: 0.5 }), share({ board_id: 'b', queued: 2 })])).toBe(
-      'au1 bu1 au2 au3 bu2 au4',
+      'au1 bu1 au2 bu2 au3 au4',
     );
   });
 
@@ -30,6 +30,13 @@ describe('the order of the queue', () => {
     expect(served([behind, share({ board_id: 'b', queued: 2, board_pass: 10, board_service: 10 })])).toBe(
       'au1 bu1 au2 bu2 au3',
     );
+  });
+
+  it('serves among equals who has waited for longest, and nobody twice before that one', () => {
+    const late = share({ board_id: 'a', queued: 2, board_pass: 0, board_place: 9 });
+    const first = share({ board_id: 'b', board_pass: 1, board_place: 5 });
+    expect(served([late, first])).toBe('au1 bu1 au2');
+    expect(served([share({ user_place: 2 }), share({ user_id: 'v', user_place: 1 })])).toBe('av1 au1');
   });
 
   it('is empty where nothing is queued', () => {
@@ -43,9 +50,21 @@ describe('the order of the queue', () => {
     for (let round = 0; round < 50; round++) {
       const shares: ShareOfQueue[] = [];
       for (const board_id of 'abcd'.slice(0, 1 + random(4))) {
-        const board = { board_id, board_pass: random(4), board_service: 2, board_step: 1 / (1 + random(10)) };
+        const board = {
+          board_id,
+          board_pass: random(4),
+          board_place: random(9),
+          board_service: 2,
+          board_step: 1 / (1 + random(10)),
+        };
         for (const user_id of 'uvw'.slice(0, 1 + random(3))) {
-          const user = { user_id, user_pass: random(3), user_service: 1, user_step: 1 / (1 + random(10)) };
+          const user = {
+            user_id,
+            user_pass: random(3),
+            user_place: random(9),
+            user_service: 1,
+            user_step: 1 / (1 + random(10)),
+          };
           shares.push({ ...board, ...user, queued: random(12) });
         }
       }

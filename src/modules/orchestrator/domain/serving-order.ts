@@ -5,6 +5,9 @@ export interface ShareOfQueue {
   /** Service that the board and, on it, the user have had; the least is next. */
   board_pass: number;
   user_pass: number;
+  /** Where passes are equal the lowest is next: who has waited for longer, or had a turn longer ago. */
+  board_place: number;
+  user_place: number;
   /** Where the service of all boards, and of the board's users, is: who is behind that is served, and then goes on there. */
   board_service: number;
   user_service: number;
@@ -23,15 +26,19 @@ export interface Place<S extends ShareOfQueue = ShareOfQueue> {
 
 /** One of those who take turns: at `pass` first, then a step further each time from there or from `service`. */
 interface Turns {
+  id: string;
   pass: number;
+  place: number;
   service: number;
   step: number;
 }
 
 interface Line<T> extends Turns {
-  id: string;
   left: T;
 }
+
+/** Beyond all places of now. */
+const LATER = 2 ** 52;
 
 /**
  * The order in which the claim serves the queue as it is now, if nothing holds any of it up: of the board that is
@@ -43,17 +50,19 @@ export function* servingOrder<S extends ShareOfQueue>(shares: readonly S[]): Gen
     shares.filter(({ queued }) => queued > 0),
     ({ board_id }) => board_id,
   );
-  const lines = [...boards].map(([id, users]): Line<Line<Place<S>>[]> => {
+  const lines = [...boards].map(([, users]): Line<Line<Place<S>>[]> => {
     const left = users.map((share): Line<Place<S>> => {
-      return { id: share.user_id, ...userTurns(share), left: { share, nth: 0 } };
+      return { ...userTurns(share), left: { share, nth: 0 } };
     });
-    return { id, ...boardTurns(users[0]!), left: left.toSorted(compare) };
+    return { ...boardTurns(users[0]!), left: left.toSorted(compare) };
   });
   lines.sort(compare);
+  let place = LATER; // of who has had a turn
   for (let board = lines[0]; board; board = lines[0]) {
     const user = board.left[0]!;
     user.left.nth += 1;
     yield { share: user.left.share, nth: user.left.nth };
+    board.place = user.place = place++;
     moveOn(board.left, user.left.nth === user.left.share.queued);
     moveOn(lines, board.left.length === 0);
   }
@@ -62,56 +71,68 @@ export function* servingOrder<S extends ShareOfQueue>(shares: readonly S[]): Gen
 /** The position, from 1, of a place in {@link servingOrder}, without going through all of it. */
 export function positionOf(shares: readonly ShareOfQueue[], { share, nth }: Place): number {
   const mates = shares.filter(({ board_id }) => board_id === share.board_id);
-  const pass = passOf(userTurns(share), nth);
+  const own = { turns: userTurns(share), passes: passesOf(userTurns(share), nth) };
   let turn = 0; // which of its board's runs it is
-  for (const mate of mates) {
-    if (mate === share) turn += nth;
-    else turn += turnsBefore(userTurns(mate), mate.queued, pass, mate.user_id < share.user_id);
-  }
-  const boardPass = passOf(boardTurns(share), turn);
+  for (const mate of mates) turn += mate === share ? nth : turnsBefore(userTurns(mate), mate.queued, own);
+  const board = { turns: boardTurns(share), passes: passesOf(boardTurns(share), turn) };
   let position = turn;
   for (const [board_id, others] of Map.groupBy(shares, (each) => each.board_id)) {
     if (board_id === share.board_id) continue;
     const queued = others.reduce((sum, other) => sum + other.queued, 0);
-    position += turnsBefore(boardTurns(others[0]!), queued, boardPass, board_id < share.board_id);
+    position += turnsBefore(boardTurns(others[0]!), queued, board);
   }
   return position;
 }
 
-function boardTurns({ board_pass, board_service, board_step }: ShareOfQueue): Turns {
-  return { pass: board_pass, service: board_service, step: board_step };
+function boardTurns({ board_id, board_pass, board_place, board_service, board_step }: ShareOfQueue): Turns {
+  return { id: board_id, pass: board_pass, place: board_place, service: board_service, step: board_step };
 }
 
-function userTurns({ user_pass, user_service, user_step }: ShareOfQueue): Turns {
-  return { pass: user_pass, service: user_service, step: user_step };
+function userTurns({ user_id, user_pass, user_place, user_service, user_step }: ShareOfQueue): Turns {
+  return { id: user_id, pass: user_pass, place: user_place, service: user_service, step: user_step };
 }
 
 function next({ pass, service, step }: Turns): number {
   return Math.max(pass, service) + step;
 }
 
-/** At which pass the nth turn is, from 1. */
-function passOf(turns: Turns, nth: number): number {
-  let { pass } = turns;
-  for (let turn = 1; turn < nth; turn++) pass = next({ ...turns, pass });
-  return pass;
+/** At which passes the first turns are. */
+function passesOf(turns: Turns, count: number): number[] {
+  const passes: number[] = [];
+  for (let { pass } = turns; passes.length < count; pass = next({ ...turns, pass })) passes.push(pass);
+  return passes;
 }
 
-/** How many turns come before one at `limit`; at the same pass those of the lower id do. */
-function turnsBefore(turns: Turns, queued: number, limit: number, isLower: boolean): number {
-  let count = 0;
-  for (
-    let { pass } = turns;
-    count < queued && (isLower ? pass <= limit : pass < limit);
-    pass = next({ ...turns, pass })
-  ) {
-    count += 1;
+/** The turns of somebody, up to the one that is asked about. */
+interface Asked {
+  turns: Turns;
+  passes: readonly number[];
+}
+
+/** How many turns come before the last of those of `own`. */
+function turnsBefore(turns: Turns, queued: number, own: Asked): number {
+  const limit = own.passes.at(-1)!;
+  const passes: number[] = [];
+  for (let { pass } = turns; passes.length < queued && pass <= limit; pass = next({ ...turns, pass })) {
+    passes.push(pass);
+    if (pass === limit && !isFirst({ turns, passes }, own)) return passes.length - 1;
   }
-  return count;
+  return passes.length;
 }
 
-function compare(a: Line<unknown>, b: Line<unknown>): number {
+/** Of two turns at one pass: whoever had the turn before longer ago, or has waited for longer. */
+function isFirst(a: Asked, b: Asked): boolean {
+  for (let i = a.passes.length - 1, j = b.passes.length - 1; ; i--, j--) {
+    const [one, other] = [a.passes[i]!, b.passes[j]!];
+    if (one !== other) return one < other;
+    if (i === 0 && j === 0) return compare(a.turns, b.turns) < 0;
+    if (i === 0 || j === 0) return i === 0;
+  }
+}
+
+function compare(a: Turns, b: Turns): number {
   if (a.pass !== b.pass) return a.pass - b.pass; // never NaN: equal infinities are equal
+  if (a.place !== b.place) return a.place - b.place;
   return a.id < b.id ? -1 : 1;
 }
 
