@@ -136,4 +136,21 @@ describeWithEngine.each(AGENTS)('the real $name under the server', ({ name, edit
     expect(await task.prompts()).toMatchObject([{}, {}, { state: 'CANCELLED' }]);
     expect(await task.diff()).toEqual(REPAIRED);
   });
+
+  it('is interrupted while it waits for an answer, and goes on with what it is told instead', async () => {
+    model.turns.push({ say: 'I put it back. ', call: edit('price.js', 'a + b', 'a - b') });
+    await task.say('Put it back again.');
+    const request = await task.asked();
+    model.turns.push({ say: 'I leave it.' });
+    await task.say('Leave it as it is.', { interrupt: true });
+    expect(await task.ended(5)).toMatchObject({ ...COMPLETED, instance: { result_summary: 'I leave it.' } });
+    const path = `/orchestrator/approvals?task_id=${task.id}&state=CANCELLED`;
+    expect((await bench.admin.get<{ approvals: object[] }>(path)).body.approvals).toMatchObject([{ id: request.id }]);
+    expect((await task.told('tool_call')).at(-1)).toMatchObject({ tool_call: { kind: 'edit', status: 'failed' } });
+    const [cancelled, last] = (await task.told('turn_ended')).slice(-2);
+    expect(cancelled).toMatchObject({ stop_reason: 'cancelled', cancelled_by: 'interrupt' });
+    expect(last).toMatchObject({ stop_reason: 'end_turn' });
+    expect((await task.prompts()).slice(-2)).toMatchObject([{ state: 'CANCELLED' }, { state: 'COMPLETED' }]);
+    expect(await task.diff()).toEqual(REPAIRED);
+  });
 });

@@ -44,8 +44,8 @@ export class RealAgentTask {
     return new RealAgentTask(bench, body.id);
   }
 
-  async say(text: string): Promise<void> {
-    const { status, body } = await this.bench.admin.post(`/orchestrator/tasks/${this.id}/prompts`, { text });
+  async say(text: string, how: { interrupt?: boolean } = {}): Promise<void> {
+    const { status, body } = await this.bench.admin.post(`/orchestrator/tasks/${this.id}/prompts`, { text, ...how });
     if (status !== 202) throw new Error(`the prompt was refused: ${JSON.stringify(body)}`);
   }
 

@@ -26,10 +26,10 @@ export interface ReadFrames {
 
 /**
  * Whole lines from an offset, as text; what is no UTF-8 has replacement characters. The last one without its newline
- * only where nothing will be written any more. Needs nothing but the offset.
+ * only where nothing will be written any more. Needs nothing but the offset. `times` as much as a read mostly takes.
  */
-export async function readFrames(file: OutputFile, offset: number, atEnd: boolean): Promise<ReadFrames> {
-  for (let limit = FIRST_BYTES; ; limit = Math.min(4 * limit, MAX_FRAME_BYTES)) {
+export async function readFrames(file: OutputFile, offset: number, atEnd: boolean, times = 1): Promise<ReadFrames> {
+  for (let limit = times * FIRST_BYTES; ; limit = Math.min(4 * limit, MAX_FRAME_BYTES)) {
     const buffer = await file.read(offset, limit);
     const end = buffer.lastIndexOf(NEWLINE);
     const seen = offset + buffer.length;
@@ -39,18 +39,18 @@ export async function readFrames(file: OutputFile, offset: number, atEnd: boolea
       return { heard: [{ too_long: buffer.length }], ends: [seen], next_offset: seen, seen, more: true };
     if (end === -1 && !(atEnd && buffer.length > 0))
       return { heard: [], ends: [], next_offset: offset, seen, more: false };
-    return framesOf(buffer, { offset, isFull, isLast: atEnd && !isFull });
+    return framesOf(buffer, { offset, isFull, isLast: atEnd && !isFull, most: times * MAX_FRAMES });
   }
 }
 
 function framesOf(
   buffer: Buffer,
-  { offset, isFull, isLast }: { offset: number; isFull: boolean; isLast: boolean },
+  { offset, isFull, isLast, most }: { offset: number; isFull: boolean; isLast: boolean; most: number },
 ): ReadFrames {
   const heard: Heard[] = [];
   const ends: number[] = [];
   let start = 0;
-  while (start < buffer.length && heard.length < MAX_FRAMES) {
+  while (start < buffer.length && heard.length < most) {
     const found = buffer.indexOf(NEWLINE, start);
     if (found === -1 && !isLast) break;
     const end = found === -1 ? buffer.length : found;

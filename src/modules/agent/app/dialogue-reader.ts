@@ -1,18 +1,22 @@
 import type { AgentDialogues, Heard } from '../contracts/agent-dialogues.js';
 import type { Redactor } from '../domain/redaction.js';
-import type { OutputSource, RunDirectories } from '../domain/run-directory.js';
+import type { OutputFile, OutputSource, RunDirectories } from '../domain/run-directory.js';
 import { readFrames, type ReadFrames } from './dialogue-lines.js';
 import { OutputReader, type Offsets, type OutputRead } from './output-reader.js';
 import { untornCount } from './torn-pieces.js';
 
 /** What may be the beginning of a secret waits so long for the rest: models pause for less within a word. */
 const TORN_MS = 2_000;
+/** … and so long for all of it: what is said beside a text, such as its cost, may go on for ever. */
+const MAX_TORN_MS = 15_000;
+/** Of what is read at once: 16 MiB, for the longest secret in the smallest pieces. */
+const MAX_TIMES = 256;
 
 /** Reads the output of an agent that speaks the Agent Client Protocol: what it says on stdout is for the dialogue. */
 export class DialogueReader extends OutputReader {
   private heard: Heard[] = [];
-  /** The lines from this offset on wait, since then. */
-  private torn: { offset: number; since: number } | undefined;
+  /** The lines between these offsets wait; when the first and the last of them came. */
+  private torn: { offset: number; end: number; first: number; last: number } | undefined;
 
   constructor(
     agentId: string,
@@ -39,27 +43,32 @@ export class DialogueReader extends OutputReader {
       this.sizes[source] = await file.size();
       return undefined;
     }
-    const found = await readFrames(file, this.position[source], atEnd);
+    const found = await this.readUntorn(file, atEnd);
     this.sizes[source] = found.seen;
-    const count = atEnd ? found.heard.length : this.ready(found);
-    this.heard = found.heard.slice(0, count);
-    const isAll = count === found.heard.length;
-    return {
-      next: isAll ? found.next_offset : (found.ends[count - 1] ?? this.position[source]),
-      drafts: [],
-      more: isAll && found.more,
-    };
+    this.heard = found.heard;
+    return { next: found.next_offset, drafts: [], more: found.more };
   }
 
-  /** How many of the lines can be taken in now. */
-  private ready({ heard, ends }: ReadFrames): number {
-    const count = untornCount(heard, this.secrets, this.pieceOf);
-    if (count === heard.length) {
-      this.torn = undefined;
-      return count;
+  /** What can be taken in now; of a text that fills all that is read, more is read. */
+  private async readUntorn(file: OutputFile, atEnd: boolean): Promise<ReadFrames> {
+    for (let times = 1; ; times *= 4) {
+      const found = await readFrames(file, this.position.stdout, atEnd, times);
+      const { heard, ends, more } = found;
+      const count = atEnd && !more ? heard.length : untornCount(heard, this.secrets, this.pieceOf);
+      if (count === heard.length) return found;
+      if (count === 0 && more && times < MAX_TIMES) continue;
+      const offset = ends[count - 1] ?? this.position.stdout;
+      // At the end nobody comes back for what is left.
+      const waits = atEnd ? count > 0 : this.waits(offset, ends.at(-1)!);
+      return waits ? { ...found, heard: heard.slice(0, count), next_offset: offset, more: atEnd } : found;
     }
-    const offset = ends[count - 1] ?? this.position.stdout;
-    if (this.torn?.offset !== offset) this.torn = { offset, since: performance.now() };
-    return performance.now() - this.torn.since < TORN_MS ? count : heard.length;
+  }
+
+  /** Whether what is between these offsets may wait for more. */
+  private waits(offset: number, end: number): boolean {
+    const now = performance.now();
+    if (this.torn?.offset !== offset) this.torn = { offset, end, first: now, last: now };
+    else if (this.torn.end !== end) this.torn = { ...this.torn, end, last: now };
+    return now - this.torn.last < TORN_MS && now - this.torn.first < MAX_TORN_MS;
   }
 }

@@ -8,6 +8,8 @@ const redactor = Redactor.of([SECRET]);
 
 /** As those who know the protocol say it. */
 function pieceOf(text: string) {
+  if (text === OTHER.line) return null;
+  if (text === BESIDE.line) return { of: null, text: '' };
   const { update } = (JSON.parse(text) as { params: { update: Record<string, unknown> } }).params;
   const said = (update['content'] as { text: string } | undefined)?.text;
   return said === undefined
@@ -20,6 +22,8 @@ const line = (text: string, kind = 'agent_message_chunk', messageId?: string) =>
   return { line: JSON.stringify({ jsonrpc: '2.0', method: 'session/update', params: { sessionId: 's', update } }) };
 };
 const OTHER = { line: '{"jsonrpc":"2.0","method":"session/update","params":{"update":{"sessionUpdate":"plan"}}}' };
+/** Says nothing of a text, and does not end it. */
+const BESIDE = { line: '{"method":"session/update","params":{"update":{"sessionUpdate":"usage_update"}}}' };
 const ready = (...lines: ({ line: string } | { too_long: number })[]) => untornCount(lines, redactor, pieceOf);
 
 describe('pieces of a text', () => {
@@ -29,6 +33,8 @@ describe('pieces of a text', () => {
     expect(ready(line('The key is s'), line('k-'), line('proj-9f3Kx'))).toBe(0);
     expect(ready(line('The key is s'), line('k-proj-9f3KxZq7Lm2Tv8w'))).toBe(2);
     expect(ready(line('The key is s'), line('k-pipe'))).toBe(2);
+    expect(ready(line('The key'), line(' is s'), BESIDE, line('k-'), BESIDE)).toBe(1);
+    expect(ready(BESIDE, line('Done'), BESIDE)).toBe(3);
   });
 
   it('wait for nothing where what follows is another text, or none', () => {

@@ -26,12 +26,12 @@ export function untornCount(heard: readonly Heard[], redactor: Redactor, pieceOf
 /** The texts of the lines at the end that are pieces of one text; enough of them to see twice the longest secret. */
 function lastPieces(heard: readonly Heard[], reach: number, pieceOf: AgentDialogues['pieceOf']): Buffer[] {
   const pieces: Buffer[] = [];
-  let of: string | undefined;
+  let of: string | null = null;
   let bytes = 0;
   for (const one of heard.toReversed()) {
     const piece = 'line' in one && bytes < 2 * reach ? pieceOf(one.line) : null;
-    if (!piece || (of !== undefined && piece.of !== of)) break;
-    of = piece.of;
+    if (!piece || (piece.of !== null && of !== null && piece.of !== of)) break;
+    of ??= piece.of;
     bytes += pieces[pieces.push(Buffer.from(piece.text)) - 1]!.length;
   }
   return pieces.toReversed();

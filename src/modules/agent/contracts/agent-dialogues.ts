@@ -45,7 +45,8 @@ export interface Spoken {
 
 /** A piece of a longer text: those that follow each other and are of the same one are one text. */
 export interface TextPiece {
-  of: string;
+  /** Null of what says nothing of a text, and does not end one either. */
+  of: string | null;
   text: string;
 }
 

@@ -3,6 +3,9 @@ import type { ShareOfQueue } from '../domain/serving-order.js';
 import { CLAIMABLE } from './claim-fragments.js';
 import { NOBODY, type RunDB } from './run-rows.js';
 
+/** Behind each place that there is. */
+const LAST = sql.raw('(2 ^ 51)');
+
 /** A share without what a claim adds to it: that is a matter of weights. */
 export type ShareRow = Omit<ShareOfQueue, 'board_step' | 'user_step'>;
 
@@ -13,7 +16,7 @@ export type ShareRow = Omit<ShareOfQueue, 'board_step' | 'user_step'>;
 export async function readShares(db: Kysely<RunDB>): Promise<ShareRow[]> {
   const { rows } = await sql<ShareRow>`
     select claimable.*, coalesce(board.pass, 'Infinity') as board_pass, coalesce(person.pass, 'Infinity') as user_pass,
-      coalesce(board.place::float8, 'Infinity') as board_place, coalesce(person.place::float8, 'Infinity') as user_place,
+      coalesce(board.place::float8, ${LAST}) as board_place, coalesce(person.place::float8, ${LAST}) as user_place,
       (select coalesce(max(turn_pass), 0) from board_shares) as board_service,
       coalesce(board.user_service, 0) as user_service
     from (

@@ -3,7 +3,7 @@ import { sql, type Kysely } from 'kysely';
 import { sanitizeText } from '../../../common/acp/sanitize.js';
 import { Housekeeping } from '../../../common/ops/housekeeping.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
-import type { Heard } from '../../agent/contracts/agent-dialogues.js';
+import type { Heard, TextPiece } from '../../agent/contracts/agent-dialogues.js';
 import type { DialogueFrame } from '../contracts/dialogue.types.js';
 import { pieceOf } from '../domain/dialogue/chunks.js';
 import { cutText } from '../domain/dialogue/lenient.js';
@@ -45,9 +45,10 @@ export async function keepFrames(
     rows.push({ agent_id, direction, line, bytes });
     kept += line.length + ROW;
   };
-  for (const one of untold(heard, redact)) {
-    if ('line' in one) keep('received', one.line, Buffer.byteLength(one.line));
-    else keep('received', '', one.too_long);
+  for (const [n, one] of untold(heard, redact).entries()) {
+    const said = heard[n]!;
+    const bytes = 'line' in said ? Buffer.byteLength(said.line) : said.too_long;
+    keep('received', 'line' in one ? one.line : '', bytes);
   }
   for (const frame of frames) {
     const line = JSON.stringify(frame);
@@ -66,12 +67,15 @@ function untold(heard: readonly Heard[], redact: <T>(value: T) => T): readonly H
   const clean = [...heard];
   for (let from = 0, to; from < pieces.length; from = to) {
     const first = pieces[from];
-    const next = pieces.findIndex((piece, at) => at > from && (!first || piece?.of !== first.of));
+    const goesOn = (piece: TextPiece | null): boolean =>
+      piece !== null && (piece.of === null || piece.of === first?.of);
+    const next = pieces.findIndex((piece, at) => at > from && !(first?.of != null && goesOn(piece)));
     to = next === -1 ? pieces.length : next;
     const whole = pieces.slice(from, to).reduce((text, piece) => text + (piece?.text ?? ''), '');
     const shown = redact(whole);
-    if (shown === whole || to - from === 1) continue;
-    for (let at = from; at < to; at++) clean[at] = withText(heard[at]!, at === from ? shown : '');
+    if (shown === whole) continue;
+    for (let at = from; at < to; at++)
+      if (pieces[at]?.of != null) clean[at] = withText(heard[at]!, at === from ? shown : '');
   }
   return clean;
 }

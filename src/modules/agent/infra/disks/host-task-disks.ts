@@ -54,16 +54,19 @@ export class HostTaskDisks extends TaskDisks {
     for (;;) {
       // Those who leave need the lock, so it is not kept while they are waited for.
       const prepared = await this.locks.run(taskId, async () => {
-        const mayWait = performance.now() < deadline && (await this.isInUse(taskId, limit));
-        return mayWait ? undefined : this.put(taskId, owner, limit, user);
+        const waits = performance.now() < deadline && (await this.isLeftSoon(taskId, limit));
+        return waits ? undefined : this.put(taskId, owner, limit, user);
       });
       if (prepared) return prepared;
       await sleep(POLL_MS);
     }
   }
 
-  private isInUse(taskId: string, limit: number | null): Promise<boolean> {
-    return this.maker.isInUse(taskId, limit).catch(() => false); // what is wrong with it is told when it is put in place
+  /** In use under another limit, and not by what a kill has left: that stays until it is tidied up. */
+  private async isLeftSoon(taskId: string, limit: number | null): Promise<boolean> {
+    // What is wrong with it is told when it is put in place.
+    if (!(await this.maker.isInUse(taskId, limit).catch(() => false))) return false;
+    return !this.isIdle(taskId) || !(await mountAt(this.maker.files.paths(taskId).root));
   }
 
   private async put(taskId: string, owner: string, limit: number | null, user: AgentUser): Promise<PreparedDisk> {

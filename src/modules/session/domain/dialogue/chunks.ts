@@ -29,15 +29,20 @@ export function chunk(x: Exchange, update: Json, { kind, level }: { kind: string
   for (const piece of pieces(words)) x.log(level, piece, about);
 }
 
-/** What a line says, where it is nothing but a piece of a text; and of which text it is. */
-export function pieceOf(line: string): { of: string; text: string } | null {
-  if (!line.includes('_chunk') || line.trimStart().startsWith('[')) return null;
-  const [frame, ...more] = framesOf(line)?.frames ?? [];
-  if (more.length > 0 || (frame?.is !== 'notification' && frame?.is !== 'request')) return null;
+/**
+ * What a line says, where it is a piece of a text, and of which one; `of` null where it leaves open whether the text goes
+ * on. Null of what ends it, and of an update that is a request: its agent waits for the answer before it says more.
+ */
+export function pieceOf(line: string): { of: string | null; text: string } | null {
+  if (!line.includes('session/update') || line.trimStart().startsWith('[')) return null;
+  const [frame] = framesOf(line)?.frames ?? [];
+  if (frame?.is !== 'notification') return null;
   const update = record(record(frame.params)?.['update']);
   const kind = text(update?.['sessionUpdate']);
-  const words = text(record(update?.['content'])?.['text']);
-  if (!update || kind === null || !Object.hasOwn(CHUNKS, kind) || words === null) return null;
+  if (!update || kind === null || kind.startsWith('tool_call')) return null;
+  if (!Object.hasOwn(CHUNKS, kind)) return { of: null, text: '' };
+  const words = text(record(update['content'])?.['text']);
+  if (words === null) return null;
   return { of: `${kind} ${identifier(update['messageId'], MAX_ID_BYTES) ?? ''}`, text: words };
 }
 

@@ -14,8 +14,8 @@ export function cancelPermissions(x: Exchange, why: PermissionClosing): void {
 /** The turn's end; nothing where there is no turn. */
 export function endTurn(x: Exchange, end: Pick<EndedTurn, 'stop_reason' | 'usage' | 'failure'>): void {
   const { turn } = x.state;
-  if (!turn) return;
   leaveToolCalls(x);
+  if (!turn) return;
   x.outcome.turns.push({ prompt_id: turn.prompt_id, turn: turn.n, cancelled_by: turn.cancelled_by, ...end });
   x.state.turn = null;
   const { stop_reason, failure } = end;

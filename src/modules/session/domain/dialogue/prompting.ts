@@ -81,6 +81,7 @@ export function finish(x: Exchange): void {
   if (state.phase !== 'idle') {
     return x.refuse('finish', null, 'session.not_ready', `The dialogue cannot be finished now (${state.phase}).`);
   }
+  leaveToolCalls(x); // also those that it told of when its turn was over
   const last = state.last_turn;
   // A turn that had ended well before it heard of being cancelled has ended well.
   const wasCancelled = !last || (last.cancelled && last.stop_reason !== 'end_turn');

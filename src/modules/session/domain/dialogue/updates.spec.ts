@@ -133,6 +133,16 @@ describe('a tool call', () => {
     expect(metadata()).toMatchObject([{ tool_call: { tool_call_id: 't3', left_open: true, turn: 2 } }]);
   });
 
+  it('does not stay open either where it is told of when the last turn is over', () => {
+    agent.answers({ stopReason: 'end_turn' });
+    agent.updates(call);
+    agent.hear({ type: 'finish' });
+    expect(agent.last.messages).toMatchObject([
+      { data: { metadata: { tool_call: { status: 'failed', left_open: true } } } },
+      { type: 'result' },
+    ]);
+  });
+
   it('may be heard of first by its news, and says so', () => {
     agent.updates({ sessionUpdate: 'tool_call_update', toolCallId: 'x', status: 'failed', kind: 'dance', content: [] });
     expect(agent.last.messages).toMatchObject([{ level: 'warn', data: { message: 'Tool call (other): failed' } }]);
