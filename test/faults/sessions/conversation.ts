@@ -19,7 +19,7 @@ export interface Stage {
   stream(taskId: string): Promise<Facts['messages']>;
 }
 
-const LIMIT_MS = 240_000; // of a wait over some kills, on the slowest machine
+const LIMIT_MS = 900_000; // of a wait over all kills of a scenario, on the slowest machine
 const LOOK_MS = 60;
 
 /** One task, whose agent is asked and answered over any number of kills. */
