@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { sql, type Kysely, type Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import { productVersion } from '../../../common/http/api-document/product-version.js';
 import { Transactions, type Tx } from '../../../common/persistence/transactions.js';
 import type { AttemptTask } from '../../agent/contracts/agent.commands.js';
@@ -23,6 +23,7 @@ import { DialogueTurns } from './dialogue-turns.js';
 import { redactedState } from './redacted-state.js';
 import { keepFrames } from './kept-frames.js';
 import { settingsOf } from './held-settings.js';
+import { previousSession } from './previous-session.js';
 import { SessionNews } from './session-news.js';
 import type { SessionDB } from './session-rows.js';
 
@@ -232,36 +233,6 @@ interface Said extends Pick<Step, 'state' | 'frames' | 'messages' | 'session'> {
 /** The permission requests that the dialogue holds, and where its agent works. */
 function heldBy({ opening }: Row, { permissions }: DialogueState): HeldPermissions {
   return { permissions, cwd: opening.cwd };
-}
-
-/** The task's last session with such an agent in which something was done, where its home is here. */
-async function previousSession(
-  db: Kysely<SessionDB>,
-  { task_id, agent_id, agent_type, host_id }: DialogueOf,
-): Promise<DialogueOpening['session']> {
-  const row = await db
-    .selectFrom('agent_sessions')
-    .select(['session_id', 'opened_at'])
-    .where('task_id', '=', task_id)
-    .where('agent_id', '!=', agent_id)
-    .where('agent_type', '=', agent_type)
-    .where('host_id', 'is not distinct from', host_id)
-    .where('session_id', 'is not', null)
-    .where((by) =>
-      by.exists(
-        by
-          .selectFrom('prompts')
-          .select('prompts.id')
-          .whereRef('prompts.agent_id', '=', 'agent_sessions.agent_id')
-          .where('prompts.task_id', '=', task_id)
-          .where('prompts.state', '=', 'COMPLETED'),
-      ),
-    )
-    .orderBy('created_at', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  if (row?.session_id == null) return null;
-  return { session_id: row.session_id, created_at: new Date(row.opened_at ?? 0).toISOString() };
 }
 
 function earliest(a: Date | null, b: Date | null): Date | null {
