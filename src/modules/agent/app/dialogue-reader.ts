@@ -9,14 +9,14 @@ import { untornCount } from './torn-pieces.js';
 const TORN_MS = 2_000;
 /** … and so long for all of it: what is said beside a text, such as its cost, may go on for ever. */
 const MAX_TORN_MS = 15_000;
-/** Of what is read at once: 16 MiB, for the longest secret in the smallest pieces. */
-const MAX_TIMES = 256;
+/** Of what is read at once: 1 MiB and 8,000 frames, enough for a key in pieces of two characters. */
+const MAX_TIMES = 16;
 
 /** Reads the output of an agent that speaks the Agent Client Protocol: what it says on stdout is for the dialogue. */
 export class DialogueReader extends OutputReader {
   private heard: Heard[] = [];
-  /** The lines between these offsets wait; when the first and the last of them came. */
-  private torn: { offset: number; end: number; first: number; last: number } | undefined;
+  /** The lines between these offsets wait, of a file of this size; when the first and the last of them came. */
+  private torn: { offset: number; end: number; seen: number; first: number; last: number } | undefined;
 
   constructor(
     agentId: string,
@@ -54,21 +54,24 @@ export class DialogueReader extends OutputReader {
     for (let times = 1; ; times *= 4) {
       const found = await readFrames(file, this.position.stdout, atEnd, times);
       const { heard, ends, more } = found;
+      const isKnown = !atEnd && !more && found.seen === this.torn?.seen && this.torn.offset === this.position.stdout;
+      // Nothing new since the last look: the lines need not be understood again.
+      if (isKnown && this.torn && this.waits(this.torn)) return { ...found, heard: [], next_offset: this.torn.offset };
       const count = atEnd && !more ? heard.length : untornCount(heard, this.secrets, this.pieceOf);
       if (count === heard.length) return found;
       if (count === 0 && more && times < MAX_TIMES) continue;
       const offset = ends[count - 1] ?? this.position.stdout;
       // At the end nobody comes back for what is left.
-      const waits = atEnd ? count > 0 : this.waits(offset, ends.at(-1)!);
+      const waits = atEnd ? count > 0 : this.waits({ offset, end: ends.at(-1)!, seen: found.seen });
       return waits ? { ...found, heard: heard.slice(0, count), next_offset: offset, more: atEnd } : found;
     }
   }
 
   /** Whether what is between these offsets may wait for more. */
-  private waits(offset: number, end: number): boolean {
+  private waits({ offset, end, seen }: { offset: number; end: number; seen: number }): boolean {
     const now = performance.now();
-    if (this.torn?.offset !== offset) this.torn = { offset, end, first: now, last: now };
-    else if (this.torn.end !== end) this.torn = { ...this.torn, end, last: now };
+    if (this.torn?.offset !== offset) this.torn = { offset, end, seen, first: now, last: now };
+    else if (this.torn.end !== end) this.torn = { ...this.torn, end, seen, last: now };
     return now - this.torn.last < TORN_MS && now - this.torn.first < MAX_TORN_MS;
   }
 }

@@ -35,6 +35,8 @@ describe('pieces of a text', () => {
     expect(ready(line('The key is s'), line('k-pipe'))).toBe(2);
     expect(ready(line('The key'), line(' is s'), BESIDE, line('k-'), BESIDE)).toBe(1);
     expect(ready(BESIDE, line('Done'), BESIDE)).toBe(3);
+    for (const nothing of [BESIDE, line('')])
+      expect(ready(line('The key is s'), ...Array.from({ length: 100 }, () => nothing))).toBe(101); // who waits for that waits for ever
   });
 
   it('wait for nothing where what follows is another text, or none', () => {

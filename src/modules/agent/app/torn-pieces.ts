@@ -1,9 +1,13 @@
 import type { AgentDialogues, Heard } from '../contracts/agent-dialogues.js';
 import type { Redactor } from '../domain/redaction.js';
 
+/** So many lines that say nothing of a text are looked past: what goes on for longer ends nothing, but is no reason to wait. */
+const MAX_BESIDE = 50;
+
 /**
  * How many of the lines can be taken in now. The rest are the last pieces of a text, which end in what may be the beginning
- * of a secret: agents tell what they say in pieces of a few characters, none of which shows what they are together.
+ * of a secret: agents tell what they say in pieces of a few characters, none of which shows what they are together. What
+ * `redactStream` holds back of bytes is here left in the file.
  */
 export function untornCount(heard: readonly Heard[], redactor: Redactor, pieceOf: AgentDialogues['pieceOf']): number {
   if (!redactor.active) return heard.length;
@@ -28,10 +32,12 @@ function lastPieces(heard: readonly Heard[], reach: number, pieceOf: AgentDialog
   const pieces: Buffer[] = [];
   let of: string | null = null;
   let bytes = 0;
+  let beside = 0;
   for (const one of heard.toReversed()) {
-    const piece = 'line' in one && bytes < 2 * reach ? pieceOf(one.line) : null;
+    const piece = 'line' in one && bytes < 2 * reach && beside <= MAX_BESIDE ? pieceOf(one.line) : null;
     if (!piece || (piece.of !== null && of !== null && piece.of !== of)) break;
     of ??= piece.of;
+    beside = piece.text === '' ? beside + 1 : 0;
     bytes += pieces[pieces.push(Buffer.from(piece.text)) - 1]!.length;
   }
   return pieces.toReversed();

@@ -3,10 +3,10 @@ import { sql, type Kysely } from 'kysely';
 import { sanitizeText } from '../../../common/acp/sanitize.js';
 import { Housekeeping } from '../../../common/ops/housekeeping.js';
 import { Transactions } from '../../../common/persistence/transactions.js';
-import type { Heard, TextPiece } from '../../agent/contracts/agent-dialogues.js';
+import type { Heard } from '../../agent/contracts/agent-dialogues.js';
 import type { DialogueFrame } from '../contracts/dialogue.types.js';
 import { pieceOf } from '../domain/dialogue/chunks.js';
-import { cutText } from '../domain/dialogue/lenient.js';
+import { cutText, record } from '../domain/dialogue/lenient.js';
 import type { FrameDirection } from '../domain/kept-frame.entity.js';
 import type { SessionDB } from './session-rows.js';
 
@@ -63,27 +63,35 @@ export async function keepFrames(
 
 /** Pieces of a text that together show a secret: the first one has the text without it, the others have nothing. */
 function untold(heard: readonly Heard[], redact: <T>(value: T) => T): readonly Heard[] {
-  const pieces = heard.map((one) => ('line' in one ? pieceOf(one.line) : null));
+  const texts: { of: string; whole: string; at: number[] }[] = [];
+  let goesOn = false;
+  for (const [at, one] of heard.entries()) {
+    const piece = 'line' in one ? pieceOf(one.line) : null;
+    if (piece?.of === null) continue; // says nothing of a text, and ends none
+    const last = goesOn ? texts.at(-1) : undefined;
+    goesOn = piece !== null;
+    if (!piece) continue;
+    if (last?.of !== piece.of) texts.push({ of: piece.of, whole: piece.text, at: [at] });
+    else {
+      last.whole += piece.text;
+      last.at.push(at);
+    }
+  }
   const clean = [...heard];
-  for (let from = 0, to; from < pieces.length; from = to) {
-    const first = pieces[from];
-    const goesOn = (piece: TextPiece | null): boolean =>
-      piece !== null && (piece.of === null || piece.of === first?.of);
-    const next = pieces.findIndex((piece, at) => at > from && !(first?.of != null && goesOn(piece)));
-    to = next === -1 ? pieces.length : next;
-    const whole = pieces.slice(from, to).reduce((text, piece) => text + (piece?.text ?? ''), '');
+  for (const { whole, at: places } of texts) {
     const shown = redact(whole);
     if (shown === whole) continue;
-    for (let at = from; at < to; at++)
-      if (pieces[at]?.of != null) clean[at] = withText(heard[at]!, at === from ? shown : '');
+    for (const [n, at] of places.entries()) clean[at] = withText(heard[at]!, n === 0 ? shown : '');
   }
   return clean;
 }
 
+/** Nothing of a line that is not what it was taken for. */
 function withText(one: Heard, text: string): Heard {
-  if (!('line' in one)) return one;
-  const frame = JSON.parse(one.line) as { params: { update: { content: { text: string } } } };
-  frame.params.update.content.text = text;
+  const frame = 'line' in one ? record(JSON.parse(one.line)) : null;
+  const content = record(record(record(frame?.['params'])?.['update'])?.['content']);
+  if (!content) return { line: '' };
+  content['text'] = text;
   return { line: JSON.stringify(frame) };
 }
 

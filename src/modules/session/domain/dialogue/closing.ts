@@ -11,7 +11,7 @@ export function cancelPermissions(x: Exchange, why: PermissionClosing): void {
   x.state.permissions = [];
 }
 
-/** The turn's end; nothing where there is no turn. */
+/** The turn's end, where there is one. No tool call stays open, whether it was told of in a turn or after it. */
 export function endTurn(x: Exchange, end: Pick<EndedTurn, 'stop_reason' | 'usage' | 'failure'>): void {
   const { turn } = x.state;
   leaveToolCalls(x);
